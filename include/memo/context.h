@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memo/context.h: what crosses services: trace and deadline; a plain value. */
+#ifndef MEMO_CONTEXT_H
+#define MEMO_CONTEXT_H
+#include <memo/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A header, by pointer and length; lengths of 0 with a non-NULL pointer mean NUL-terminated text. */
+typedef struct memo_header {
+    const char *name, *value;
+    size_t name_bytes, value_bytes;
+} memo_header;
+
+/** Trace and deadline of the work at hand: from the inbound request to the calls made for it. A plain value of 256 bytes that may be copied. */
+typedef struct memo_context {
+    size_t size;           /* MEMO_INIT(memo_context) */
+    uint64_t opaque[31];
+} memo_context;
+
+/** Makes an empty context: a call under it starts a new trace and has no inherited deadline.
+ *
+ * Threads: any.
+ * Since: 0.1 */
+MEMO_API void memo_context_init(memo_context *x);
+
+/** Reads `traceparent` and `x-envoy-expected-rq-timeout-ms` from inbound headers (any order, names in any case, others ignored).
+ * A malformed traceparent is as none: the specification asks to start a new trace. Headers are untrusted: at an untrusted edge
+ * strip the deadline header before.
+ *
+ * Threads: any.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT.
+ * Source: W3C Trace Context, section 3.2.
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_context_extract(memo_context *x, const memo_header *h, uint32_t count);
+
+/** Writes the context's headers as they would go out now (the trace, and the time left if there is a deadline), into the caller's buffer.
+ *
+ * Ownership: `out` points into `buf`.
+ * Threads: any.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_TRUNCATED (128 bytes and 2 headers are enough).
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_context_inject(const memo_context *x, char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count);
+
+/** Milliseconds left until the deadline, 0 if it has passed, INT64_MAX if there is none.
+ *
+ * Threads: any.
+ * Since: 0.1 */
+MEMO_API int64_t memo_context_get_left_ms(const memo_context *x);
+
+/** Sets a deadline, left_ms from now; it only ever shortens.
+ *
+ * Threads: any, one at a time for one context.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT (negative).
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_context_set_deadline(memo_context *x, int64_t left_ms);
+
+/** The trace id as 32 lower-case hexadecimal digits, for log lines.
+ *
+ * Threads: any.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_STATE (no trace yet; id is "").
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_context_get_trace(const memo_context *x, char id[33]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memo/metrics.h: counters and histograms as Prometheus text. */
+#ifndef MEMO_METRICS_H
+#define MEMO_METRICS_H
+#include <memo/client.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A visitor: receives pieces of text in order. */
+typedef void memo_write_fn(const char *bytes, size_t n, void *user);
+
+/** Writes all metrics of a client as Prometheus text (exposition format 0.0.4), through the visitor, on this thread.
+ *
+ * Threads: any.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_NO_MEMORY.
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_metrics_write(memo_client *c, memo_write_fn *w, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

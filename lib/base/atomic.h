@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* atomic.h: the few atomic operations that we use, by what they are for.
+ *
+ * Plain words and the compiler's builtins instead of _Atomic: the same structs are seen by C++ and by tests, and thread sanitizer understands them. */
+#ifndef MEMO__BASE_ATOMIC_H
+#define MEMO__BASE_ATOMIC_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#define memo__load(p)          __atomic_load_n((p), __ATOMIC_RELAXED)
+#define memo__store(p, v)      __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define memo__load_acquire(p)  __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define memo__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define memo__fetch_add(p, v)  __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define memo__fetch_sub(p, v)  __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define memo__fetch_or(p, v)   __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
+#define memo__exchange(p, v)   __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+/* On failure *expected receives what was there. */
+#define memo__cas(p, expected, desired) \
+    __atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+#define MEMO__LINE 64 /* bytes of a cache line, on every machine that we know */
+#endif

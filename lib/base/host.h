@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host.h: the one seam to clock, random and files. Everything that libmemo asks of the machine beside sockets goes through this table, so that a simulation or a
+ * fault test replaces it. All functions answer as the system calls do (>= 0, or -errno); none touches errno's global meaning for the caller. */
+#ifndef MEMO__BASE_HOST_H
+#define MEMO__BASE_HOST_H
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include "base/instant.h"
+
+struct memo__host {
+    /* clocks, ns */
+    memo__instant (*now)(void *user);       /* MONOTONIC: decisions */
+    memo__instant (*boot)(void *user);      /* BOOTTIME: leases and ages; suspend counts */
+    int64_t (*wall)(void *user);            /* UNIX time: logs, certificates, persisted files only */
+    int (*random)(void *user, void *bytes, size_t n);                                 /* unpredictable; 0 or -errno */
+    /* files, relative to a directory descriptor */
+    int (*open)(void *user, int dir, const char *name, int flags, unsigned mode);     /* O_CLOEXEC is always added */
+    int64_t (*pread)(void *user, int fd, void *bytes, size_t n, int64_t offset);
+    int64_t (*pwrite)(void *user, int fd, const void *bytes, size_t n, int64_t offset);
+    int (*sync)(void *user, int fd);
+    int (*truncate)(void *user, int fd, int64_t n);
+    int (*rename)(void *user, int dir, const char *from, const char *to);             /* within one directory */
+    int (*link)(void *user, int dir, const char *from, const char *to);               /* fails with -EEXIST if `to` is there */
+    int (*remove)(void *user, int dir, const char *name);
+    int (*make_dir)(void *user, int dir, const char *name, unsigned mode);
+    int (*stat_fd)(void *user, int fd, struct stat *out);
+    int (*lock)(void *user, int fd, int kind);                                        /* flock(2): LOCK_SH, LOCK_EX, LOCK_UN, with LOCK_NB */
+    int (*touch)(void *user, int fd);                                                 /* mtime = now */
+    int (*close)(void *user, int fd);
+    /* calls visit for each name but . and ..; stops when it answers non-zero and returns that */
+    int (*list)(void *user, int dir, int (*visit)(void *visitor, const char *name), void *visitor);
+    void *user;
+};
+
+extern const struct memo__host memo__host_linux;
+
+static inline memo__instant memo__now(const struct memo__host *h) { return h->now(h->user); }
+static inline memo__instant memo__boot(const struct memo__host *h) { return h->boot(h->user); }
+static inline int64_t memo__wall(const struct memo__host *h) { return h->wall(h->user); }
+#endif
