@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.h: filling a caller's memo_error, in one line. */
+/* status.h: the names of statuses, and filling a caller's memo_error in one line. */
 #ifndef MEMO__BASE_STATUS_H
 #define MEMO__BASE_STATUS_H
 #include <memo/status.h>
+#include <stdbool.h>
+
+const char *memo__status_name(memo_status s); /* "MEMO_REFUSED_OPEN"; static */
+bool memo__status_refused(memo_status s);     /* the 3xx family */
 
 /* Fills e (NULL is welcome) and returns s: `return memo__fail(e, MEMO_E_IO, "cannot open %s", path);` */
 memo_status memo__fail(memo_error *e, memo_status s, const char *format, ...) __attribute__((format(printf, 3, 4)));

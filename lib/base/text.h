@@ -28,11 +28,11 @@ bool memo__utf8_valid(struct memo__text t); /* RFC 3629: no overlong, no surroga
 bool memo__parse_u64(struct memo__text t, uint64_t most, uint64_t *out);
 /* "250ms", "1.5s", "2m", "1h", "30d", "10us", "5ns"; a bare number is milliseconds; to nanoseconds. */
 bool memo__parse_duration(struct memo__text t, int64_t *ns);
-/* "10%" to parts per million. */
+/* "10%", "0.5%" to parts per million, 0% to 100%. Finer than a millionth is refused, as a duration finer than 1 ns is. */
 bool memo__parse_share(struct memo__text t, uint32_t *ppm);
 /* "500/s", "30/m", "2000/h", "10/100ms": count and period. */
 bool memo__parse_rate(struct memo__text t, uint64_t *count, int64_t *period_ns);
-/* "64KiB", "16MiB", "1GiB", bare bytes. */
+/* "64KiB", "16MiB", "1GiB", "512B", bare bytes. */
 bool memo__parse_bytes(struct memo__text t, uint64_t *bytes);
 
 struct memo__writer {
@@ -45,6 +45,7 @@ void memo__writer_init(struct memo__writer *w, char *buf, size_t size);
 void memo__put(struct memo__writer *w, const char *bytes, size_t n);
 void memo__put_text(struct memo__writer *w, const char *z);
 void memo__put_format(struct memo__writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void memo__put_duration(struct memo__writer *w, int64_t ns); /* "250ms", "90s": the largest unit that is exact; memo__parse_duration reads it back */
 void memo__put_json(struct memo__writer *w, struct memo__text t); /* quoted and escaped; bytes that are not UTF-8 become U+FFFD */
 /* Ends the text with NUL; false if something did not fit. */
 bool memo__writer_end(struct memo__writer *w);
