@@ -12,6 +12,11 @@
 
 #define MEMO__VIEW_ENDPOINTS_MAX 100000
 #define MEMO__LABELS_MAX 32
+/* Bytes of texts without their NUL: what memo_endpoint and memo_attempt can hold. */
+#define MEMO__VIEW_ID_MOST 63       /* ids and zones */
+#define MEMO__VIEW_ADDRESS_MOST 45
+#define MEMO__VIEW_HOST_MOST 255
+#define MEMO__VIEW_LABEL_MOST 255   /* a label's name, and its value */
 
 struct memo__view_entry {
     uint32_t id, address, host, zone;  /* offsets into text, NUL-terminated; 0 is the empty text */
@@ -47,11 +52,12 @@ struct memo__found {
 };
 
 /* Building: begin, add as often as needed, end. Any failure is remembered and told by end, which then frees everything. Entries are sorted by id, address and port, so that equal
- * contents give equal views; a second entry of the same id, address and port is dropped. */
+ * contents give equal views; the second of two with the same id, address and port is dropped. Labels come in the order of their names. A text longer than above, with a NUL inside, a weight
+ * beyond 65535 or more than MEMO__LABELS_MAX labels fail the whole (MEMO_E_PROTOCOL): a source that meets such a record decides itself, before. */
 struct memo__view_builder;
 struct memo__view_builder *memo__view_builder_new(const struct memo__alloc *a); /* NULL: no memory */
 void memo__view_add(struct memo__view_builder *b, const struct memo__found *f);
-int32_t memo__view_end(struct memo__view_builder *b, struct memo__view **out);  /* MEMO_OK, MEMO_E_NO_MEMORY, MEMO_E_PROTOCOL (beyond MEMO__VIEW_ENDPOINTS_MAX); frees b */
+int32_t memo__view_end(struct memo__view_builder *b, struct memo__view **out);  /* MEMO_OK, MEMO_E_NO_MEMORY, MEMO_E_PROTOCOL (see above, or beyond MEMO__VIEW_ENDPOINTS_MAX); frees b */
 void memo__view_builder_free(struct memo__view_builder *b);                     /* instead of end */
 
 void memo__view_free(struct memo__view *v);
