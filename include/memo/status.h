@@ -10,8 +10,12 @@
 
 #define MEMO_API  __attribute__((visibility("default")))
 #define MEMO_MUST MEMO_API __attribute__((warn_unused_result))
-/** Initialises a public struct: its size first, the rest zero. In C and in C++. */
+/** Initialises a public struct: its size first, the rest zero. In C and in C++. (C names the member, so that -Wextra finds nothing missing.) */
+#ifdef __cplusplus
 #define MEMO_INIT(type) { sizeof(type) }
+#else
+#define MEMO_INIT(type) { .size = sizeof(type) }
+#endif
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open.c: the same few steps that every command begins with. */
+#include "open.h"
+#include <signal.h>
+#include <sys/signalfd.h>
+#include "leave.h"
+#include "print.h"
+
+static void silent(int32_t level, const char *line, void *user)
+{
+    (void)level;
+    (void)line;
+    (void)user;
+}
+
+static int set_option(const struct args *a, memo_client *c, const char *name)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    const char *value = args_get(a, name);
+    memo_status s = value ? memo_client_set(c, name, value, &e) : MEMO_OK;
+    return s ? print_error(NULL, s, &e) : LEAVE_OK;
+}
+
+int open_client(const struct args *a, memo_client **out)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    memo_status s = memo_client_new(out, &e);
+    int code;
+    if (s)
+        return print_error(NULL, s, &e);
+    if (a->quiet)
+        memo_log_set(*out, silent, NULL);
+    code = set_option(a, *out, "registry");
+    if (!code)
+        code = set_option(a, *out, "rules");
+    if (code)
+        memo_client_free(*out);
+    return code;
+}
+
+int open_started(const struct args *a, memo_client **out)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    int code = open_client(a, out);
+    if (code)
+        return code;
+    memo_status s = memo_client_start(*out, &e);
+    if (s) {
+        code = print_error(NULL, s, &e);
+        memo_client_free(*out);
+    }
+    return code;
+}
+
+int open_service(const struct args *a, const char *name, memo_client **client, memo_service **service)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    int code = open_started(a, client);
+    if (code)
+        return code;
+    memo_status s = memo_service_acquire(*client, name, service, &e);
+    if (!s && (s = memo_client_wait(*client, a->timeout_ms, &e)) != MEMO_OK)
+        memo_service_release(*service);
+    if (s) {
+        code = print_error(name, s, &e);
+        memo_client_free(*client);
+    }
+    return code;
+}
+
+int open_signals(void)
+{
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &ours, NULL) != 0)
+        return -1;
+    return signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+}

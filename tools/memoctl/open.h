@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open.h: a client as the command line asks for it, and a service of it with a view. */
+#ifndef MEMOCTL_OPEN_H
+#define MEMOCTL_OPEN_H
+#include <memo/memo.h>
+#include "args.h"
+
+/* Built and set, not started: --registry and --rules go over the environment. Says what is wrong; answers an exit code; *out is due for memo_client_free when it is LEAVE_OK. */
+int open_client(const struct args *a, memo_client **out);
+int open_started(const struct args *a, memo_client **out);
+/* The service, after having waited --timeout for a usable view. Both are due to be given back when it is LEAVE_OK. */
+int open_service(const struct args *a, const char *name, memo_client **client, memo_service **service);
+/* A descriptor that is readable when SIGINT or SIGTERM came, which are blocked from then on: before any thread is started. -1: impossible. */
+int open_signals(void);
+#endif
