@@ -18,7 +18,7 @@ struct memo__histogram {
     uint64_t bucket[MEMO__BUCKETS];
 };
 
-/* The bucket of a duration: the product is the duration in 2^-47 s (2^77 / 10^9 is the factor), its highest bit the octave, the rest against sqrt(2) the half.
+/* The bucket of a duration: the product is the duration in 2^-47 s (the factor is 2^93 / 10^9), its highest bit the octave, the rest against sqrt(2) the half.
  * The factor is rounded down, so a duration that is exactly a bound falls just below it. */
 static inline uint32_t memo__bucket_of(int64_t ns)
 {
