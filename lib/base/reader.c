@@ -96,8 +96,7 @@ struct memo__reader *memo__reader_slow_enter(void)
         (void)__atomic_fetch_add(&counted[r->stripe.index % 8].count[r->counted], 1, __ATOMIC_SEQ_CST);
         return r;
     }
-    __atomic_store_n(&r->turn, r->turn + 1, __ATOMIC_SEQ_CST);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    (void)__atomic_exchange_n(&r->turn, r->turn + 1, __ATOMIC_SEQ_CST); /* a full barrier */
     return r;
 }
 
@@ -135,9 +134,8 @@ static void grace_begin(struct memo__reclaimer *c)
     c->fresh = NULL;
     c->waiting_for = 0;
     c->phase_wait = 2;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     (void)__atomic_fetch_add(&phase, 1, __ATOMIC_SEQ_CST);
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     uint32_t used = memo__load(&table_used);
     for (uint32_t i = 0; i < MEMO__READERS; i++) {
         uint64_t turn = i < used ? __atomic_load_n(&table[i].turn, __ATOMIC_SEQ_CST) : 0;

@@ -90,16 +90,22 @@ static size_t utf8_character(struct memo__text t)
     return n;
 }
 
-bool memo__utf8_valid(struct memo__text t)
+size_t memo__utf8_good(struct memo__text t)
 {
+    size_t all = t.n;
     while (t.n) {
         size_t n = utf8_character(t);
         if (!n)
-            return false;
+            break;
         t.at += n;
         t.n -= n;
     }
-    return true;
+    return all - t.n;
+}
+
+bool memo__utf8_valid(struct memo__text t)
+{
+    return memo__utf8_good(t) == t.n;
 }
 
 bool memo__parse_u64(struct memo__text t, uint64_t most, uint64_t *out)

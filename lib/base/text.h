@@ -22,6 +22,7 @@ bool memo__text_is(struct memo__text a, const char *z);
 struct memo__text memo__text_trim(struct memo__text t); /* blanks and tabs at both ends */
 /* Copies and ends with NUL; cuts at a UTF-8 edge if it does not fit; false then. size >= 1. */
 bool memo__text_copy(char *to, size_t size, struct memo__text t);
+size_t memo__utf8_good(struct memo__text t); /* bytes of the longest valid beginning */
 bool memo__utf8_valid(struct memo__text t); /* RFC 3629: no overlong, no surrogate */
 
 /* Decimal without sign; false on anything else, on overflow and beyond most. */

@@ -107,10 +107,12 @@ static uint32_t append(struct memo__view_builder *b, const char *bytes, size_t n
 static uint32_t shared(struct memo__view_builder *b, uint32_t at)
 {
     struct memo__view *v = b->view;
-    uint32_t n = (uint32_t)(v->text_bytes - at);
-    size_t slot = (size_t)(memo__hash(0, v->text + at, n) % SEEN);
+    uint32_t n;
+    size_t slot;
     if (b->failed)
         return 0;
+    n = (uint32_t)(v->text_bytes - at);
+    slot = (size_t)(memo__hash(0, v->text + at, n) % SEEN);
     if (b->seen_bytes[slot] == n && memcmp(v->text + b->seen[slot], v->text + at, n) == 0) {
         v->text_bytes = at;
         return b->seen[slot];
