@@ -5,11 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,8 +107,36 @@ static int linux_list(void *user, int dir, int (*visit)(void *visitor, const cha
     return stop;
 }
 
+static int64_t linux_fs_kind(void *user, int fd)
+{
+    struct statfs s;
+    (void)user;
+    return fstatfs(fd, &s) < 0 ? -errno : (int64_t)(uint32_t)s.f_type;
+}
+
+static int linux_pid_open(void *user, int pid) { ANSWER(int, (int)syscall(SYS_pidfd_open, pid, 0)); }
+
+static int linux_pid_exists(void *user, int pid)
+{
+    (void)user;
+    return kill(pid, 0) == 0 || errno != ESRCH;
+}
+
+static int linux_notify_open(void *user) { ANSWER(int, inotify_init1(IN_CLOEXEC | IN_NONBLOCK)); }
+
+static int linux_notify_add(void *user, int notify, int dir, uint32_t mask)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", dir);
+    ANSWER(int, inotify_add_watch(notify, path, mask));
+}
+
+static int linux_notify_remove(void *user, int notify, int watch) { ANSWER(int, inotify_rm_watch(notify, watch)); }
+
 const struct memo__host memo__host_linux = {
     .now = linux_now, .boot = linux_boot, .wall = linux_wall, .random = linux_random, .open = linux_open, .pread = linux_pread,
     .pwrite = linux_pwrite, .sync = linux_sync, .truncate = linux_truncate, .rename = linux_rename, .link = linux_link, .remove = linux_remove,
     .make_dir = linux_make_dir, .stat_fd = linux_stat_fd, .lock = linux_lock, .touch = linux_touch, .close = linux_close, .list = linux_list,
+    .fs_kind = linux_fs_kind, .pid_open = linux_pid_open, .pid_exists = linux_pid_exists,
+    .notify_open = linux_notify_open, .notify_add = linux_notify_add, .notify_remove = linux_notify_remove,
 };

@@ -30,6 +30,13 @@ struct memo__host {
     int (*close)(void *user, int fd);
     /* calls visit for each name but . and ..; stops when it answers non-zero and returns that */
     int (*list)(void *user, int dir, int (*visit)(void *visitor, const char *name), void *visitor);
+    /* What sources ask beside files. Any of these may be NULL: -ENOSYS, and the asker polls. */
+    int64_t (*fs_kind)(void *user, int fd);                                           /* f_type of statfs(2): is it a network file system? */
+    int (*pid_open)(void *user, int pid);                                             /* pidfd_open(2): readable when the process has ended */
+    int (*pid_exists)(void *user, int pid);                                           /* 1, or 0: there is no such process */
+    int (*notify_open)(void *user);                                                   /* inotify_init1(2), not blocking */
+    int (*notify_add)(void *user, int notify, int dir, uint32_t mask);                /* a watch number; dir is an open directory */
+    int (*notify_remove)(void *user, int notify, int watch);
     void *user;
 };
 
