@@ -14,7 +14,7 @@ typedef struct memo_setting {
     const char *name;            /* "cache_max_age" */
     const char *environment;     /* "MEMO_CACHE_MAX_AGE" */
     const char *standard;        /* a name of the ecosystem that is honoured too ("OTEL_SERVICE_NAME"), or NULL */
-    const char *type;            /* "text", "duration", "bytes", "count", "bool", "url", "path" */
+    const char *type;            /* "text", "path", "url", "duration", "bytes", "count", "share", "bool", "level" */
     const char *otherwise;       /* the default, as text */
     const char *least, *most;    /* the range, as text, or NULL */
     const char *sentence;        /* what it is for */
