@@ -40,7 +40,8 @@ bool memo__timeout_parse(struct memo__text value, int64_t *ns)
         if (ms > MEMO__TIMEOUT_MOST / MEMO__MS)
             ms = MEMO__TIMEOUT_MOST / MEMO__MS;
     }
-    *ns = ms * MEMO__MS;
+    if (value.n)
+        *ns = ms * MEMO__MS;
     return value.n > 0;
 }
 
