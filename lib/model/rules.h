@@ -148,6 +148,7 @@ struct memo__service_rules {
 
 struct memo__rules {
     struct memo__alloc alloc;
+    uint32_t refs;                 /* the holder's count */
     uint64_t revision;             /* given by the client: 1 for the first document of this process */
     uint64_t hash;                 /* of the text */
     enum memo__mode mode;

@@ -26,6 +26,7 @@ struct memo__view_entry {
     bool healthy, secure;              /* secure: speak TLS to it (label scheme=https) */
     uint32_t weight;                   /* 0 to 65535; 0 takes no new calls */
     uint64_t registered;               /* the registration's own epoch (fencing token): a new one is a new endpoint, with fresh state */
+    uint32_t slot, generation;         /* its place in the fleet; given by the view's holder before anybody else sees the view */
 };
 
 struct memo__view {
@@ -34,6 +35,7 @@ struct memo__view {
     int32_t state;                     /* MEMO_VIEW_... as the source gave it */
     memo__instant confirmed;           /* boot clock, when the last confirmed exchange was SENT; later confirmations are kept by the holder */
     bool unproven;                     /* from another boot: the age is not known */
+    uint32_t refs;                     /* the holder's count */
     uint32_t count;
     struct memo__view_entry *entries;
     char *text;
