@@ -1,0 +1,3 @@
+module libmemo.io/go
+
+go 1.24
