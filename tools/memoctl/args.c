@@ -75,7 +75,7 @@ static const struct command *command_find(const struct command *commands, int ar
             return NULL;
         }
         const struct option_row *row = option_of(NULL, argv[i], &value);
-        if (row && row->value && !value)
+        if (row && row->value && row->value[0] != '[' && !value)
             i++;
     }
     return NULL;
@@ -89,14 +89,15 @@ static int option_take(struct args *a, int argc, char **argv, int *i)
         return args_wrong(a, "unknown option %s", argv[*i]);
     if (!row->value && value)
         return args_wrong(a, "--%s takes no value", row->name);
-    if (row->value && !value && ++*i < argc)
+    bool wants = row->value && row->value[0] != '[';
+    if (wants && !value && ++*i < argc)
         value = argv[*i];
-    if (row->value && !value)
+    if (wants && !value)
         return args_wrong(a, "--%s wants %s", row->name, row->value);
     if (a->given_count == ARGS_MAX)
         return args_wrong(a, "more than %d options", ARGS_MAX);
     a->given[a->given_count].row = row;
-    a->given[a->given_count++].value = row->value ? value : "";
+    a->given[a->given_count++].value = value ? value : "";
     return LEAVE_OK;
 }
 

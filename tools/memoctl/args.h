@@ -13,7 +13,7 @@
 struct option_row {
     const char *name;   /* "registry", without the dashes; NULL ends a table */
     char letter;        /* 'o', or 0 */
-    const char *value;  /* what it takes, for the help text: "URL"; NULL: nothing */
+    const char *value;  /* what it takes, for the help text: "URL"; "[N]": may take one, as --last=N; NULL: nothing */
     const char *help;   /* one line; NULL: not shown */
 };
 

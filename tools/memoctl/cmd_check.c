@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_check.c: memoctl check: every thing that libmemo needs of this machine and of its settings, each as ok, warn or fail with a hint what to do.
+ *
+ * The exit code is that of the first thing that failed: 5 rules or settings, 4 the registry, else 1; warnings leave 0. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/json.h"
+#include "commands.h"
+#include "fetch.h"
+#include "leave.h"
+#include "open.h"
+#include "print.h"
+#include "processes.h"
+
+enum mark { MARK_OK, MARK_WARN, MARK_FAIL };
+
+struct checkup { const struct args *args; struct print_json json; int code; uint32_t warnings, failures; };
+
+static void __attribute__((format(printf, 6, 7))) tell(struct checkup *k, enum mark m, int code, const char *what, const char *hint, const char *format, ...)
+{
+    static const char *const names[] = { "ok", "warn", "fail" };
+    static const enum print_color colors[] = { PRINT_GREEN, PRINT_YELLOW, PRINT_RED };
+    char text[700];
+    va_list v;
+    va_start(v, format);
+    vsnprintf(text, sizeof(text), format, v);
+    va_end(v);
+    k->warnings += m == MARK_WARN;
+    k->failures += m == MARK_FAIL;
+    if (m == MARK_FAIL && k->code == LEAVE_OK)
+        k->code = code;
+    if (k->args->json) {
+        json_open(&k->json, NULL, '{');
+        json_text(&k->json, "check", what);
+        json_text(&k->json, "result", names[m]);
+        json_text(&k->json, "text", text);
+        json_text(&k->json, "hint", m == MARK_OK ? NULL : hint);
+        json_close(&k->json, '}');
+        return;
+    }
+    printf("%s%-4s%s  %-12s %s\n", print_color(k->args, colors[m]), names[m], print_color(k->args, PRINT_PLAIN), what, text);
+    if (m != MARK_OK && hint && !k->args->quiet)
+        printf("      %-12s %s\n", "", hint);
+}
+
+static void check_library(struct checkup *k)
+{
+    uint32_t n = memo_version_number();
+    if (n == MEMO_VERSION_NUMBER)
+        tell(k, MARK_OK, LEAVE_FAILED, "library", NULL, "libmemo %s, as memoctl was built for", MEMO_VERSION_TEXT);
+    else if (n / 10000 == MEMO_VERSION_NUMBER / 10000)
+        tell(k, MARK_WARN, LEAVE_FAILED, "library", "is an older libmemo first in LD_LIBRARY_PATH or ld.so.conf?", "libmemo %u.%u.%u is loaded, memoctl was built for %s", n / 10000, n / 100 % 100, n % 100,
+             MEMO_VERSION_TEXT);
+    else
+        tell(k, MARK_FAIL, LEAVE_FAILED, "library", "install the libmemo that belongs to this memoctl", "libmemo %u.%u.%u is loaded, memoctl was built for %s", n / 10000, n / 100 % 100, n % 100, MEMO_VERSION_TEXT);
+}
+
+/* The nearest directory that exists decides whether it can be made. */
+static void check_runtime(struct checkup *k)
+{
+    char directory[400], parent[400];
+    struct stat st;
+    processes_directory(directory, sizeof(directory));
+    if (lstat(directory, &st) == 0) {
+        if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
+            tell(k, MARK_FAIL, LEAVE_FAILED, "runtime", "it must be a directory of yours that nobody else can write: chown, chmod 0700", "%s is not ours alone (owner %u, mode %03o)", directory, (unsigned)st.st_uid,
+                 (unsigned)st.st_mode & 0777);
+        else
+            tell(k, MARK_OK, LEAVE_FAILED, "runtime", NULL, "%s", directory);
+        return;
+    }
+    snprintf(parent, sizeof(parent), "%s", directory);
+    *strrchr(parent, '/') = 0;
+    if (access(parent, W_OK | X_OK) == 0)
+        tell(k, MARK_OK, LEAVE_FAILED, "runtime", NULL, "%s can be made when it is needed", directory);
+    else
+        tell(k, MARK_WARN, LEAVE_FAILED, "runtime", "set XDG_RUNTIME_DIR to a directory of yours (0700): the file: registry, its cache and `memoctl explain` live there", "%s cannot be made: %s", directory, strerror(errno));
+}
+
+static void check_clock(struct checkup *k)
+{
+    struct timex t = { .modes = 0 };
+    struct timespec boot;
+    if (clock_gettime(CLOCK_BOOTTIME, &boot) != 0)
+        tell(k, MARK_FAIL, LEAVE_FAILED, "clock", "leases and ages need it; Linux has it since 2.6.39", "CLOCK_BOOTTIME: %s", strerror(errno));
+    else if (time(NULL) < 1767225600) /* 2026-01-01 */
+        tell(k, MARK_FAIL, LEAVE_FAILED, "clock", "set the clock: certificates, cached views and fencing tokens carry its time", "the wall clock says a time before this program was written");
+    else if (adjtimex(&t) == TIME_ERROR || (t.status & STA_UNSYNC))
+        tell(k, MARK_WARN, LEAVE_FAILED, "clock", "run chrony or systemd-timesyncd (in a container the host may do it unseen); decisions and leases do not need it", "the wall clock is not synchronised");
+    else
+        tell(k, MARK_OK, LEAVE_FAILED, "clock", NULL, "synchronised, error <= %ld ms", t.maxerror / 1000);
+}
+
+static memo_client *check_settings(struct checkup *k)
+{
+    static const char *const names[] = { "registry", "rules" };
+    memo_error e = MEMO_INIT(memo_error);
+    memo_client *c = NULL;
+    memo_status s = memo_client_new(&c, &e);
+    for (int i = 0; i < 2 && !s; i++)
+        if (args_get(k->args, names[i]))
+            s = memo_client_set(c, names[i], args_get(k->args, names[i]), &e);
+    if (!s) {
+        tell(k, MARK_OK, LEAVE_INVALID, "settings", NULL, "all valid");
+        return c;
+    }
+    tell(k, MARK_FAIL, LEAVE_INVALID, "settings", "`memoctl settings` shows each with its origin and range", "%s%s%s (%s)", e.file, e.file[0] ? ": " : "", e.message, memo_status_name(s));
+    memo_client_free(c);
+    return NULL;
+}
+
+static void tell_rules(struct checkup *k, const char *file, const char *text, size_t n)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    memo_status s = memo_rules_check(text, n, NULL, 0, NULL, &e);
+    if (s == MEMO_OK || s == MEMO_E_TRUNCATED)
+        tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "%s is valid", file);
+    else
+        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells every mistake", "%s:%d:%d: %s%s%s", file, (int)e.line, (int)e.column, e.path, e.path[0] ? ": " : "", e.message);
+}
+
+/* A path, file: or inline text is checked here; another URL is fetched by the client when it starts. */
+static void check_rules(struct checkup *k, memo_client *c)
+{
+    char value[4096], origin[256], *text;
+    size_t n;
+    if (memo_client_get_setting(c, "rules", value, sizeof(value), origin, sizeof(origin)) != MEMO_OK)
+        value[0] = 0;
+    const char *path = strncmp(value, "file://", 7) == 0 ? value + 7 : value;
+    if (!value[0])
+        tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "none given: the built-in defaults hold");
+    else if (value[strspn(value, " \t\r\n")] == '{')
+        tell_rules(k, "inline", value, strlen(value));
+    else if (access(path, R_OK) != 0)
+        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "MEMO_RULES is a path, a URL or the text itself", "%s: %s", path, strerror(errno));
+    else if (fetch_file(path, 16u << 20, &text, &n) == MEMO_OK) {
+        tell_rules(k, path, text, n);
+        free(text);
+    }
+}
+
+static void check_registry(struct checkup *k, memo_client *c)
+{
+    char url[512], origin[256], names[65536];
+    memo_error e = MEMO_INIT(memo_error);
+    size_t need = 0;
+    uint32_t count = 0;
+    if (memo_client_get_setting(c, "registry", url, sizeof(url), origin, sizeof(origin)) != MEMO_OK)
+        snprintf(url, sizeof(url), "the default registry");
+    memo_status s = memo_client_start(c, &e);
+    if (!s)
+        s = memo_client_wait(c, k->args->timeout_ms, &e);
+    if (!s)
+        s = memo_client_list_services(c, names, sizeof(names), &need);
+    if (s == MEMO_E_RULES)
+        return; /* told already */
+    if (s && s != MEMO_E_TRUNCATED) {
+        tell(k, MARK_FAIL, s == MEMO_E_SETTING ? LEAVE_INVALID : LEAVE_UNREACHABLE, "registry", "is MEMO_REGISTRY right, and its server up?", "%s: %s (%s)", url, e.message[0] ? e.message : "no list of services",
+             memo_status_name(s));
+        return;
+    }
+    for (size_t at = 0; s == MEMO_OK && at < need && names[at]; at += strlen(names + at) + 1)
+        count++;
+    tell(k, MARK_OK, LEAVE_UNREACHABLE, "registry", NULL, s ? "%s, very many services" : "%s, %u service%s", url[0] ? url : "the default registry", count, count == 1 ? "" : "s");
+}
+
+int cmd_check(const struct args *a)
+{
+    struct checkup k = { .args = a };
+    json_begin(&k.json, stdout);
+    if (a->json)
+        json_open(&k.json, NULL, '[');
+    check_library(&k);
+    check_runtime(&k);
+    check_clock(&k);
+    memo_client *c = check_settings(&k);
+    if (c) {
+        check_rules(&k, c);
+        check_registry(&k, c);
+        memo_client_free(c);
+    }
+    if (a->json) {
+        json_close(&k.json, ']');
+        json_end(&k.json);
+    } else if (!a->quiet) {
+        puts(k.failures ? "not ready" : k.warnings ? "ready, with warnings" : "ready");
+    }
+    return k.code;
+}
