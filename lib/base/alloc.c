@@ -27,6 +27,7 @@ static void libc_drop(void *user, void *p)
 }
 
 const struct memo__alloc memo__alloc_libc = { libc_get, libc_resize, libc_drop, NULL };
+struct memo__alloc memo__alloc_default = { libc_get, libc_resize, libc_drop, NULL };
 
 void *memo__get(const struct memo__alloc *a, size_t bytes)
 {
@@ -41,7 +42,7 @@ void *memo__get_array(const struct memo__alloc *a, size_t count, size_t bytes)
 
 void *memo__resize(const struct memo__alloc *a, void *p, size_t bytes)
 {
-    return a->resize(a->user, p, bytes);
+    return p ? a->resize(a->user, p, bytes) : a->get(a->user, bytes);
 }
 
 void memo__drop(const struct memo__alloc *a, void *p)

@@ -15,10 +15,11 @@ struct memo__alloc {
 };
 
 extern const struct memo__alloc memo__alloc_libc;
+extern struct memo__alloc memo__alloc_default; /* that clients are born with: libc's; fault tests put theirs here */
 
 void *memo__get(const struct memo__alloc *a, size_t bytes);
 void *memo__get_array(const struct memo__alloc *a, size_t count, size_t bytes); /* NULL too when the product overflows */
-void *memo__resize(const struct memo__alloc *a, void *p, size_t bytes);
+void *memo__resize(const struct memo__alloc *a, void *p, size_t bytes); /* NULL p: as memo__get */
 void memo__drop(const struct memo__alloc *a, void *p);
 /* n bytes copied and a NUL added. */
 char *memo__copy_text(const struct memo__alloc *a, const char *text, size_t n);

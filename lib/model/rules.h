@@ -73,7 +73,7 @@ struct memo__limit_rule {
     enum memo__mode mode;
     uint64_t count;                /* per period */
     int64_t period;
-    uint64_t burst;                /* 1 to 2^32-1; default: count per second, at least 1 */
+    uint64_t burst;                /* 1 to 2^32-1; default: what a second lets through, at least 1 */
     uint8_t by_header;             /* index into wants, or MEMO__NO_INDEX: one bucket for all */
 };
 
@@ -124,7 +124,7 @@ struct memo__route_rule {
     struct memo__split split[MEMO__SPLIT_MAX];
     int64_t timeout;               /* overall, > 0 */
     struct memo__retry_rule retry;
-    struct memo__breaker_rule breaker;   /* scope route: this route has its own; else the service's */
+    struct memo__breaker_rule breaker;   /* scope route: this route has its own (if on); else the service's, the same in every route */
     uint32_t limits_count;
     uint8_t limits[MEMO__LIMITS_MAX];    /* indexes into the service's limits */
 };
@@ -164,6 +164,10 @@ typedef void memo__finding_fn(void *user, const struct memo__finding *f);
 /* Compiles a document as a whole. NULL text or 0 bytes compile to the built-in defaults. Every mistake is told to `tell` (may be NULL), in document order; any error means
  * MEMO_E_RULES and *out = NULL; MEMO_E_NO_MEMORY likewise. */
 int32_t memo__rules_compile(const struct memo__alloc *a, const char *text, size_t bytes, memo__finding_fn *tell, void *user, struct memo__rules **out);
+/* The same with what settings say. */
+struct memo__rules_options { int64_t default_timeout; /* ns, where the document says none; 0: 5 s */ };
+int32_t memo__rules_compile_with(const struct memo__alloc *a, const struct memo__rules_options *o, const char *text, size_t bytes, memo__finding_fn *tell, void *user,
+                                 struct memo__rules **out);
 void memo__rules_free(struct memo__rules *r);
 /* The entry for a service, or the defaults; never NULL. */
 const struct memo__service_rules *memo__rules_for(const struct memo__rules *r, struct memo__text service);
