@@ -13,6 +13,8 @@
 #include "base/host.h"
 #include "base/text.h"
 
+#define MEMO__SETTING_NAME_MAX 64
+
 enum memo__setting_type {
     MEMO__TYPE_TEXT, MEMO__TYPE_PATH, MEMO__TYPE_URL, MEMO__TYPE_DURATION, MEMO__TYPE_BYTES, MEMO__TYPE_COUNT, MEMO__TYPE_SHARE, MEMO__TYPE_BOOL, MEMO__TYPE_LEVEL
 };
