@@ -17,7 +17,8 @@ struct memo__httpd_request;         /* opaque: lives until it is answered or its
 
 /* Called when a request is complete. It is due for exactly one memo__httpd_reply, from here or later, unless `gone` comes first. */
 typedef void memo__httpd_fn(struct memo__httpd_request *r, void *user);
-/* The client went away (or the server was freed) before the reply to a request whose handler has set it: forget the request. */
+/* The client went away, or the server is freed, before the reply: forget the request. Set by a handler that replies later. (Without it a reply to a client that left goes nowhere, which is
+ * fine too, but the server must not be freed before it.) */
 typedef void memo__httpd_gone_fn(struct memo__httpd_request *r, void *user);
 
 struct memo__httpd_options {        /* 0: the default in brackets */
