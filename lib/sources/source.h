@@ -43,6 +43,10 @@ struct memo__source_sink {
     void (*confirmed)(void *user, const char *service, const struct memo__proof *p);
     /* The source cannot say; the view stays. service NULL: the source as a whole. MEMO_OK: it is back. Until then `retry` is called, ever later, with full jitter. */
     void (*trouble)(void *user, const char *service, memo_status s, const char *text);
+    /* Worth a line of log and a count, and changes nothing: one damaged record among a thousand. */
+    void (*note)(void *user, const char *service, memo_status s, const char *text);
+    /* The view that the sink holds for this service now, borrowed until the source returns, or NULL: so that what the source cannot read just now stays as it was. */
+    const struct memo__view *(*held)(void *user, const char *service);
     void *user;
 };
 
@@ -55,7 +59,8 @@ struct memo__lease {
     uint32_t labels_count;
     const char *(*labels)[2];
     /* Told on the driver's thread. status MEMO_OK with token > 0: acknowledged; held until `until` (boot clock) at least, before which a renewal is told again.
-     * Anything else: not acknowledged (token 0), or lost; the source goes on trying while the lease is wanted. A lost lease comes back with a greater token.
+     * Anything else: the wanted state is not acknowledged; token is 0 if the lease is not held (any more), else only a change has failed so far. The source goes on trying while
+     * the lease is wanted; a lost lease comes back with a greater token.
      * withdrawn: the registry acknowledged the withdrawal, and the source has let go of the lease. The lease may be freed from inside only then. */
     void (*told)(struct memo__lease *l, memo_status status, uint64_t token, memo__instant until, bool withdrawn, const char *text);
     void *user;
