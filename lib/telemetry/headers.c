@@ -7,19 +7,23 @@ static const char pairs[] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869"
     "707172737475767778798081828384858687888990919293949596979899";
 
-/* 1 to 20: the bits times log10(2), one less if the power of ten is not reached. */
+/* 1 to 20, for n >= 1: the bits times log10(2), and one more if that power of ten is reached. */
 static uint32_t decimal_digits(uint64_t n)
 {
     static const uint64_t power[] = {
         1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000, 10000000000000,
         100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000, UINT64_C(10000000000000000000),
     };
-    uint32_t guess = (uint32_t)(64 - __builtin_clzll(n | 1)) * 1233 >> 12;
-    return guess + (n >= power[guess]) + (n == 0);
+    uint32_t guess = (uint32_t)(64 - __builtin_clzll(n)) * 1233 >> 12;
+    return guess + (n >= power[guess]);
 }
 
 char *memo__put_decimal(char *to, uint64_t n)
 {
+    if (n < 10) { /* attempts */
+        *to = (char)('0' + n);
+        return to + 1;
+    }
     char *end = to + decimal_digits(n), *p = end;
     for (; n >= 100; n /= 100)
         memcpy(p -= 2, pairs + 2 * (n % 100), 2);
