@@ -75,7 +75,7 @@ static memo_status memo_go_flatten(const memo_header *h, uint32_t count, char *o
 {
     *used = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const size_t name = strlen(h[i].name), value = h[i].value_bytes ? h[i].value_bytes : strlen(h[i].value);
+        const size_t name = h[i].name_bytes ? h[i].name_bytes : strlen(h[i].name), value = h[i].value_bytes ? h[i].value_bytes : strlen(h[i].value);
 
         if (name + value + 2 > n - *used)
             return MEMO_E_TRUNCATED;
