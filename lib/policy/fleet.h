@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fleet.h: what is remembered about every endpoint of one service.
+ *
+ * An endpoint has a slot: a number that stays while it lives. Slots live in chunks that never move; chunk k holds 64 << k of them:
+ *
+ *   slot   0..63 | 64..191 | 192..447 | ...            chunk and offset by one count of leading zeros
+ *   chunk  [ states: 64 B each ][ stripe 0's parts: 16 B each ][ stripe 1's parts ] ...
+ *
+ * The state is read by every pick and report and written by failures only; the parts are written by their stripe only. The owner hands in zeroed memory;
+ * zero is a fresh endpoint. With breakers of scope instance, a second block per chunk has the same shape. 11 chunks are 131,008 slots. */
+#ifndef MEMO__POLICY_FLEET_H
+#define MEMO__POLICY_FLEET_H
+#include <string.h>
+#include "base/instant.h"
+#include "base/stripe.h"
+#include "policy/breaker.h"
+
+#define MEMO__FLEET_CHUNKS 11
+#define MEMO__FLEET_SLOTS (64u * ((1u << MEMO__FLEET_CHUNKS) - 1))
+#define MEMO__NO_SLOT UINT32_MAX
+
+struct memo__endpoint_state {
+    uint32_t generation;          /* the owner raises it when the slot gets another endpoint */
+    uint32_t failures;            /* in a row */
+    memo__instant ejected_until;  /* 0: not ejected */
+    memo__instant ejected_at;
+    uint32_t ejected_failures;    /* what it was ejected for */
+    uint32_t ejections;           /* how often */
+    uint64_t unused[4];
+};
+
+struct memo__endpoint_part { /* 16 bytes per stripe */
+    uint32_t cost;   /* the bits of a float: moving average of latency in us; 0: never measured */
+    int32_t inflight; /* may be negative: a call may end on another stripe than it began */
+    memo__instant stamp;
+};
+
+struct memo__fleet_chunk {
+    struct memo__endpoint_state *states;
+    unsigned char *parts;
+    size_t part_stride;           /* from one stripe to the next */
+    struct memo__breaker *breakers; /* NULL: none */
+    unsigned char *breaker_parts;
+    size_t breaker_stride;
+};
+
+struct memo__fleet {
+    uint32_t stripes;
+    struct memo__fleet_chunk chunks[MEMO__FLEET_CHUNKS];
+};
+
+void memo__fleet_init(struct memo__fleet *f, uint32_t stripes);
+/* Bytes of chunk k; hand in so many, zeroed and aligned to 64. */
+size_t memo__fleet_chunk_size(uint32_t k, uint32_t stripes);
+void memo__fleet_chunk_attach(struct memo__fleet *f, uint32_t k, void *zeroed);
+/* The same for breakers of scope instance. */
+size_t memo__fleet_breakers_size(uint32_t k, uint32_t stripes);
+void memo__fleet_breakers_attach(struct memo__fleet *f, uint32_t k, void *zeroed);
+/* A fresh endpoint moves into a slot: its generation is raised, all it had is forgotten. By the owner, when nobody picks it; see memo__outlier_forget first. */
+uint32_t memo__fleet_renew(struct memo__fleet *f, uint32_t slot);
+
+static inline uint32_t memo__fleet_chunk_of(uint32_t slot)
+{
+    return 25u - (uint32_t)__builtin_clz(slot + 64u);
+}
+
+static inline uint32_t memo__fleet_offset_of(uint32_t slot, uint32_t chunk)
+{
+    return slot + 64u - (64u << chunk);
+}
+
+static inline struct memo__endpoint_state *memo__fleet_state(const struct memo__fleet *f, uint32_t slot)
+{
+    uint32_t k = memo__fleet_chunk_of(slot);
+    return &f->chunks[k].states[memo__fleet_offset_of(slot, k)];
+}
+
+static inline struct memo__endpoint_part *memo__fleet_part(const struct memo__fleet *f, uint32_t stripe, uint32_t slot)
+{
+    uint32_t k = memo__fleet_chunk_of(slot);
+    return (struct memo__endpoint_part *)(void *)(f->chunks[k].parts + stripe * f->chunks[k].part_stride) + memo__fleet_offset_of(slot, k);
+}
+
+/* The breaker of one endpoint, NULL if there are none, and its parts. */
+static inline struct memo__breaker *memo__fleet_breaker(const struct memo__fleet *f, uint32_t slot)
+{
+    uint32_t k = memo__fleet_chunk_of(slot);
+    return f->chunks[k].breakers ? &f->chunks[k].breakers[memo__fleet_offset_of(slot, k)] : NULL;
+}
+
+struct memo__striped memo__fleet_breaker_parts(const struct memo__fleet *f, uint32_t slot);
+
+static inline float memo__cost_load(const struct memo__endpoint_part *p)
+{
+    uint32_t bits = memo__load(&p->cost);
+    float cost;
+    memcpy(&cost, &bits, sizeof cost);
+    return cost;
+}
+
+static inline void memo__cost_store(struct memo__endpoint_part *p, float cost)
+{
+    uint32_t bits;
+    memcpy(&bits, &cost, sizeof bits);
+    memo__store(&p->cost, bits);
+}
+#endif

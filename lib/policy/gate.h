@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gate.h: may this call start? Breakers, limits and the bulkhead, asked together.
+ *
+ *   peek at all in order: breakers, limits, bulkhead  --one would refuse-->  refused by it; nothing was taken
+ *   take all in the same order                        --one was lost to a race-->  all taken before are given back; refused by it
+ *
+ * So a refusal consumes no token and no probe. A gate in observe mode (its own, the service's or the document's) never refuses: what it would have done is a bit in `would`. */
+#ifndef MEMO__POLICY_GATE_H
+#define MEMO__POLICY_GATE_H
+#include <memo/status.h>
+#include "policy/breaker.h"
+#include "policy/bulkhead.h"
+#include "policy/limiter.h"
+#include "policy/limiter_keyed.h"
+
+#define MEMO__GATE_BREAKERS 2 /* of the service and of the route */
+
+struct memo__gate_breaker {
+    struct memo__breaker *breaker;
+    const struct memo__breaker_rule *rule;
+};
+
+struct memo__gate_limit { /* either limiter and parts, or keyed and hash */
+    struct memo__limiter *limiter;
+    struct memo__striped parts;
+    struct memo__keyed *keyed;  /* NULL: one bucket for all */
+    uint64_t hash;              /* of the header's value */
+    const struct memo__limit_rule *rule;
+};
+
+struct memo__gate { /* what holds for one call; the owner may build it once per route and set only the hashes */
+    uint32_t breakers_count, limits_count;
+    struct memo__gate_breaker breakers[MEMO__GATE_BREAKERS];
+    struct memo__gate_limit limits[MEMO__LIMITS_MAX]; /* leave a keyed limit out if the call has no such header */
+    struct memo__bulkhead *bulkhead;                  /* NULL: none */
+    struct memo__striped bulkhead_parts;
+    const struct memo__concurrency_rule *concurrency;
+    enum memo__mode mode;                             /* of document or service */
+};
+
+enum memo__gate_kind { MEMO__GATE_NONE = 0, MEMO__GATE_BREAKER, MEMO__GATE_LIMIT, MEMO__GATE_BULKHEAD };
+
+/* Bits of memo__gate_result.would and .taken. */
+#define MEMO__GATE_BREAKER_BIT(i) (1u << (i))
+#define MEMO__GATE_LIMIT_BIT(i)   (4u << (i))
+#define MEMO__GATE_BULKHEAD_BIT   64u
+
+struct memo__gate_result {
+    int32_t status;                /* MEMO_OK, MEMO_REFUSED_OPEN, MEMO_REFUSED_LIMITED, MEMO_REFUSED_OVERLOADED */
+    uint8_t kind;                  /* which refused: MEMO__GATE_... */
+    uint8_t index;                 /* of the breaker or limit that refused */
+    uint8_t would;                 /* those in observe mode that would have refused */
+    uint8_t taken;                 /* what was taken; nothing unless MEMO_OK */
+    struct memo__permit permits[MEMO__GATE_BREAKERS]; /* for report or cancel; MEMO__NO_EPOCH where not taken */
+};
+
+/* lease_ns: for how long a probe may stay unreported. */
+int32_t memo__gate_enter(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, int64_t lease_ns, struct memo__gate_result *out);
+/* The call is over: the bulkhead's permit goes back. Permits of breakers are reported or cancelled by the caller, tokens are spent. */
+void memo__gate_leave(const struct memo__gate *g, struct memo__stripe stripe, const struct memo__gate_result *r);
+/* The call never made an attempt: everything goes back, tokens too. */
+void memo__gate_undo(const struct memo__gate *g, struct memo__stripe stripe, const struct memo__gate_result *r);
+#endif
