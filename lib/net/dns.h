@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dns.h: names to addresses with their time to live, on the loop. c-ares inside; its types stay in dns.c.
  *
- * All functions are for the driver's thread. Numeric addresses, "localhost" and /etc/hosts are answered as everybody else answers them. An answer never comes from within
- * memo__dns_resolve. When /etc/resolv.conf changes, the next question goes to the new servers. */
+ * All functions are for the driver's thread. Numeric addresses, /etc/hosts and "localhost" are answered without a server. An answer never comes from within memo__dns_resolve.
+ * When /etc/resolv.conf changes, the next question goes to the new servers; running ones end where they are. */
 #ifndef MEMO__NET_DNS_H
 #define MEMO__NET_DNS_H
 #include <memo/status.h>
@@ -17,9 +17,14 @@ struct memo__dns_address { char text[46]; bool six; /* IPv6 */ };
 
 #define MEMO__DNS_ADDRESSES_MAX 256 /* of one answer; more are cut */
 
-/* status: MEMO_OK with at least one address; MEMO_REFUSED_NO_ENDPOINT: the server says that there is no such name or that it has no address (proven);
- * MEMO_E_TIMEOUT, MEMO_E_UNREACHABLE (no server answers), MEMO_E_PROTOCOL (SERVFAIL, garbage), MEMO_E_ARGUMENT (not a name), MEMO_E_NO_MEMORY: nothing is known.
- * addresses: borrowed during the callback, sorted as the resolver sorts them; ttl_s: the least of theirs, INT32_MAX for numeric ones, 0 for those of /etc/hosts. The query is gone afterwards. */
+/* A and AAAA are two questions. What they answer together:
+ *   MEMO_OK                      at least one address, and nothing is missing
+ *   MEMO_REFUSED_NO_ENDPOINT     proven: the servers say that there is no such name, or that it has no address
+ *   MEMO_E_TIMEOUT, MEMO_E_UNREACHABLE (no server, or none that can answer: SERVFAIL, REFUSED), MEMO_E_PROTOCOL (garbage)
+ *                                unknown. If count is not 0, one of the two questions was answered and these are its addresses: good to begin with, no reason to forget others
+ *   MEMO_E_ARGUMENT              not a name;  MEMO_E_NO_MEMORY
+ * addresses: borrowed during the callback; IPv4 first, in the server's order. ttl_s: the least of theirs; INT32_MAX for a numeric one, 0 from /etc/hosts and with count 0.
+ * The query is gone afterwards. */
 typedef void memo__dns_fn(void *user, memo_status status, const struct memo__dns_address *addresses, uint32_t count, int32_t ttl_s);
 
 /* servers: "192.0.2.1:53,[2001:db8::1]:5353", or NULL for /etc/resolv.conf. */
