@@ -12,7 +12,7 @@
 #include "processes.h"
 
 const struct option_row cmd_explain_options[] = {
-    { "last", 'l', "[N]", "the last N records, the newest at the end (10)" },
+    { "last", 'l', "[N]", "the last N records, newest first (10)" },
     { "pid", 'p', "PID", "only of this process" },
     { NULL, 0, NULL, NULL },
 };
