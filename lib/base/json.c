@@ -150,7 +150,7 @@ static bool unicode_escape(struct parser *p, uint32_t *to)
     if (high >= 0xd800 && high <= 0xdfff) {
         low = high < 0xdc00 && p->text[p->at] == '\\' && p->text[p->at + 1] == 'u' ? hex4(p->text + p->at + 2) : -1;
         if (low < 0xdc00 || low > 0xdfff)
-            return wrong(p, p->at - 6, "half of a surrogate pair");
+            return wrong(p, p->at - 5, "half of a surrogate pair");
         code = 0x10000 + ((uint32_t)high - 0xd800) * 1024 + ((uint32_t)low - 0xdc00);
         p->at += 6;
     }

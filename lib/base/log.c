@@ -76,22 +76,13 @@ static void to_stderr(int32_t level, const char *line)
     }
 }
 
-/* One line stays one line, whatever text came from outside; what was cut inside a character loses it. */
+/* One line stays one line, whatever text came from outside. */
 static void clean(char *line)
 {
-    struct memo__text t = memo__text_of(line);
-    for (size_t i = 0; i < t.n; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = ' ';
-    for (int cut = 0; cut < 4 && t.n && !memo__utf8_valid(t); cut++)
-        t.n--;
-    if (memo__utf8_valid(t)) {
-        line[t.n] = '\0';
-        return;
-    }
     for (char *p = line; *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    memo__utf8_mend(line);
 }
 
 static void deliver(struct memo__log *l, int32_t level, const char *line)

@@ -38,17 +38,8 @@ static void fill(memo_error *e, memo_status s, const char *file, int32_t line, i
     memo__text_copy(e->path, sizeof e->path, memo__text_of(path));
     if (vsnprintf(message, sizeof message, format, args) < 0)
         message[0] = '\0';
-    /* vsnprintf may have cut inside a character; the arguments may have been no UTF-8 at all */
-    struct memo__text text = memo__text_of(message);
-    for (int cut = 0; cut < 4 && text.n && !memo__utf8_valid(text); cut++)
-        text.n--;
-    if (!memo__utf8_valid(text)) {
-        text = memo__text_of(message);
-        for (size_t i = 0; i < text.n; i++)
-            if ((unsigned char)message[i] >= 0x80)
-                message[i] = '?';
-    }
-    memo__text_copy(e->message, sizeof e->message, text);
+    memo__utf8_mend(message); /* vsnprintf may have cut inside a character; the arguments may have been no UTF-8 at all */
+    memo__text_copy(e->message, sizeof e->message, memo__text_of(message));
 }
 
 memo_status memo__fail(memo_error *e, memo_status s, const char *format, ...)

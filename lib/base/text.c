@@ -108,6 +108,37 @@ bool memo__utf8_valid(struct memo__text t)
     return memo__utf8_good(t) == t.n;
 }
 
+/* Is this the beginning of a character, whose end is missing? */
+static bool unfinished(const unsigned char *p, size_t n)
+{
+    static const unsigned char rest[3] = { 0x80, 0x80, 0x80 };
+    unsigned char whole[8] = { 0 };
+    if (n > 3)
+        return false;
+    for (size_t more = 1; more <= 3; more++) {
+        memcpy(whole, p, n);
+        memcpy(whole + n, rest, more);
+        if (n == 1 && (p[0] == 0xe0 || p[0] == 0xf0))
+            whole[1] = 0xa0; /* here a second byte of 0x80 would be an overlong form */
+        if (utf8_character((struct memo__text){ (const char *)whole, n + more }) == n + more)
+            return true;
+    }
+    return false;
+}
+
+void memo__utf8_mend(char *z)
+{
+    struct memo__text t = memo__text_of(z);
+    for (size_t good; (good = memo__utf8_good(t)) < t.n; t.at += good, t.n -= good) {
+        char *bad = z + (t.at - z) + good;
+        if (unfinished((const unsigned char *)bad, t.n - good)) {
+            *bad = '\0';
+            return;
+        }
+        *bad = '?';
+    }
+}
+
 bool memo__parse_u64(struct memo__text t, uint64_t most, uint64_t *out)
 {
     uint64_t value = 0;

@@ -23,6 +23,7 @@ struct memo__text memo__text_trim(struct memo__text t); /* blanks and tabs at bo
 /* Copies and ends with NUL; cuts at a UTF-8 edge if it does not fit; false then. size >= 1. */
 bool memo__text_copy(char *to, size_t size, struct memo__text t);
 size_t memo__utf8_good(struct memo__text t); /* bytes of the longest valid beginning */
+void memo__utf8_mend(char *z); /* in place: a character that was cut at the end is dropped, any other byte that is not UTF-8 becomes '?' */
 bool memo__utf8_valid(struct memo__text t); /* RFC 3629: no overlong, no surrogate */
 
 /* Decimal without sign; false on anything else, on overflow and beyond most. */

@@ -31,8 +31,7 @@ static void keep(struct memo__rules_reader *r, bool error, uint32_t at, const ch
     memo__text_copy(f->path, sizeof f->path, (struct memo__text){ r->path, r->path_bytes });
     if (vsnprintf(f->message, sizeof f->message, format, args) < 0)
         f->message[0] = '\0';
-    struct memo__text message = memo__text_of(f->message);
-    f->message[memo__utf8_good(message)] = '\0'; /* a cut may have torn a character */
+    memo__utf8_mend(f->message); /* a cut may have torn a character */
 }
 
 void memo__rules_error(struct memo__rules_reader *r, uint32_t at, const char *format, ...)

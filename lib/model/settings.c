@@ -112,7 +112,7 @@ static memo_status bad_value(const struct memo__setting_row *row, struct memo__t
 {
     char shown[64];
     (void)memo__text_copy(shown, sizeof shown, row->secret ? MEMO__TEXT("(secret)") : t);
-    shown[memo__utf8_good(memo__text_of(shown))] = '\0';
+    memo__utf8_mend(shown);
     if (range)
         return memo__fail_at(e, MEMO_E_SETTING, from->file, from->line, 0, row->name, "%s: %s = \"%s\" is out of range: %s to %s", from->origin, row->name, shown,
                              row->least ? row->least : "any", row->most ? row->most : "any");
