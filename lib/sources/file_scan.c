@@ -91,12 +91,15 @@ static int64_t touched(const struct stat *file)
     return (int64_t)file->st_mtim.tv_sec * MEMO__S + file->st_mtim.tv_nsec;
 }
 
-/* What the last scan remembered of this file, updated by what this one sees. */
+/* What the last scan remembered of this file, updated by what this one sees. A change that was seen now must not be charged, at the next look, for the time since the last one:
+ * it begins below zero by just that. */
 static void inherit(const struct scan *s, struct memo__file_beat *beat)
 {
     const struct memo__file_beat *before = s->service ? find(&s->service->beats, beat->name) : NULL;
     if (before && before->touched == beat->touched)
         beat->still = before->still;
+    else if (s->service && s->service->looked)
+        beat->still = -memo__since(memo__file_boot(s->file), s->service->looked);
 }
 
 static bool is_secure(const struct memo__record *r)

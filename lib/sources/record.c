@@ -52,7 +52,7 @@ static int unescape(struct memo__text t, char *to, size_t size)
     return (int)n;
 }
 
-static bool numeric(const char *address)
+bool memo__address_numeric(const char *address)
 {
     struct in6_addr six;
     return inet_pton(AF_INET, address, &six) == 1 || inet_pton(AF_INET6, address, &six) == 1;
@@ -130,7 +130,7 @@ static bool take_labels(struct memo__text *rest, struct memo__record *r)
 static bool take_instance(struct memo__text *rest, struct memo__record *r)
 {
     uint64_t port = 0, weight = 0, ttl = 0;
-    if (!take_text(rest, "id", r->id, sizeof r->id) || !r->id[0] || !take_text(rest, "address", r->address, sizeof r->address) || !numeric(r->address) ||
+    if (!take_text(rest, "id", r->id, sizeof r->id) || !r->id[0] || !take_text(rest, "address", r->address, sizeof r->address) || !memo__address_numeric(r->address) ||
         !take_number(rest, "port", UINT16_MAX, &port) || port == 0 || !take_number(rest, "weight", UINT16_MAX, &weight) ||
         !take_text(rest, "zone", r->zone, sizeof r->zone) || !take_labels(rest, r) || !take_number(rest, "ttl", 86400000, &ttl) || ttl == 0)
         return false;
@@ -218,7 +218,7 @@ static void put_owner(struct memo__writer *w, const struct memo__owner *o)
 size_t memo__record_write(const struct memo__record *r, char *line, size_t size)
 {
     struct memo__writer w;
-    if (!r->id[0] || !numeric(r->address) || r->port == 0 || r->weight > UINT16_MAX || r->ttl < MEMO__MS || r->token == 0)
+    if (!r->id[0] || !memo__address_numeric(r->address) || r->port == 0 || r->weight > UINT16_MAX || r->ttl < MEMO__MS || r->token == 0)
         return 0;
     memo__writer_init(&w, line, size);
     memo__put_text(&w, VERSION " id=");

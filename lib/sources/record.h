@@ -37,4 +37,5 @@ bool memo__record_set_labels(struct memo__record *r, const char *(*labels)[2], u
 /* The name of an id's file: "a1.rec". False: not an id. */
 bool memo__record_name(const char *id, char *name, size_t size);
 bool memo__record_is_name(const char *name); /* does it end as one? */
+bool memo__address_numeric(const char *address); /* IPv4 or IPv6, as text */
 #endif
