@@ -10,40 +10,55 @@ extern "C" {
 
 /** Kinds of events. */
 enum {
-    MEMO_EVENT_VIEW = 0,          /* a watched service has a new view */
-    MEMO_EVENT_RULES = 1,         /* rules were applied (status MEMO_OK) or refused (MEMO_E_RULES, text says where) */
+    MEMO_EVENT_VIEW = 0,          /* a service for which memo_service_watch is on has a new view, or its view another state */
+    MEMO_EVENT_RULES = 1,         /* rules were applied (MEMO_OK, with their revision), reset something (MEMO_OK, revision 0, subject: what), or were refused
+                                   * (MEMO_E_RULES, subject: the file, text: where) */
     MEMO_EVENT_CONFIG = 2,        /* reserved */
-    MEMO_EVENT_REGISTRATION = 3,  /* acknowledged (MEMO_OK), lost, or withdrawn */
+    MEMO_EVENT_REGISTRATION = 3,  /* subject: the instance's id; acknowledged (MEMO_OK, revision: its fencing token), lost (another status), or withdrawn */
     MEMO_EVENT_BREAKER = 4,       /* subject: the breaker; text: "closed -> open, 12 of 20 failed" */
     MEMO_EVENT_EJECTION = 5,      /* subject: the endpoint's id; text: why, or "returned" */
-    MEMO_EVENT_SOURCE = 6,        /* a registry was lost (status says how) or is back (MEMO_OK) */
+    MEMO_EVENT_SOURCE = 6,        /* subject: the registry, which was lost (status says how) or is back (MEMO_OK) */
     MEMO_EVENT_DONE = 7           /* reserved */
 };
 
-/** One event, copied out. Frozen for soname 0. */
+/** One event, copied out: 328 bytes. All text is UTF-8 ended by NUL. Frozen for soname 0. */
 typedef struct memo_event {
     size_t size;          /* MEMO_INIT(memo_event) */
-    uint64_t revision;    /* of the view or of the rules */
-    uint64_t ref[2];      /* slot and generation, if it is about an endpoint */
-    memo_status status;
-    int32_t kind;         /* MEMO_EVENT_... */
-    char service[64];
-    char subject[64];
-    char text[160];
+    uint64_t revision;    /* of the view or of the rules, or as the kind says; 0: none */
+    uint64_t ref[2];      /* slot and generation, if it is about an endpoint; else 0 */
+    memo_status status;   /* as the kind says */
+    int32_t kind;         /* MEMO_EVENT_...; skip kinds that you do not know */
+    char service[64];     /* or "" */
+    char subject[64];     /* what it is about, as the kind says, or "" */
+    char text[160];       /* one sentence for a person, which is not promised */
 } memo_event;
 
-/** A descriptor that is readable while events wait; the client's, valid until memo_client_free, the same number after fork. For poll and epoll only: do not read it.
+/** A descriptor that is readable while events wait. For poll and epoll only, level- or edge-triggered: do not read or close it. It is non-blocking
+ * and close-on-exec, and in a forked child the same number is a descriptor of the child's own.
  *
+ * Ownership: the client's, valid until memo_client_free.
  * Threads: any.
  * Returns: the descriptor, or -1 (client not started).
  * Since: 0.1 */
 MEMO_API int memo_event_fd(memo_client *c);
 
-/** Takes waiting events, oldest first, at most `max`. The queue holds 1024; the oldest are dropped beyond, and the next taken event then has "(N dropped)" in its text.
+/** Takes waiting events, oldest first. Never waits. The descriptor stays readable until fewer than `max` were taken. The queue holds 1024; beyond,
+ * the oldest are dropped, and the text of the next taken event begins with "(N dropped)".
+ *
+ * ```c
+ * memo_event batch[16];
+ * uint32_t n = 0;
+ *
+ * batch[0].size = sizeof batch[0];   // once memo_event_fd is readable:
+ * if (memo_event_take(client, batch, 16, &n) == MEMO_OK)
+ *     for (uint32_t i = 0; i < n; i++)
+ *         printf("%s %s: %s\n", batch[i].service, batch[i].subject, batch[i].text);
+ * ```
  *
  * max: elements of `out`; the caller sets out[0].size, which stands for all of them.
- * Threads: any.
- * Returns: MEMO_OK (*n may be 0), MEMO_E_ARGUMENT, MEMO_E_STATE.
+ * n: receives how many were taken, 0 to max.
+ * Threads: any; each event goes to one taker.
+ * Returns: MEMO_OK (*n may be 0), MEMO_E_ARGUMENT, MEMO_E_STATE (client not started).
  * Since: 0.1 */
 MEMO_MUST memo_status memo_event_take(memo_client *c, memo_event *out, uint32_t max, uint32_t *n);
 

@@ -11,13 +11,15 @@ extern "C" {
 /** Levels of log lines, as OpenTelemetry numbers severities. */
 enum { MEMO_LOG_DEBUG = 5, MEMO_LOG_INFO = 9, MEMO_LOG_WARN = 13, MEMO_LOG_ERROR = 17 };
 
-/** A log sink: one line, without its end, UTF-8. */
+/** A log sink: one line, UTF-8, ended by NUL and without a newline; valid during the call only. level is one of MEMO_LOG_... */
 typedef void memo_log_fn(int32_t level, const char *line, void *user);
 
-/** Sends this client's log lines to `f`, from now on; NULL returns to the default: stderr, warnings and worse (setting `log_level`).
- * `f` is called by the engine thread or by the caller of a library function, never under a lock.
+/** Sends this client's log lines to `f`, from now on; NULL returns to the default, stderr. What is said at all is up to the setting `log_level`
+ * (warnings and worse); refusals of calls are never logged. `f` is called by the engine thread, never under a lock, and may call anything but
+ * memo_client_free. At most 256 lines wait for a slow sink; more are dropped.
  *
- * Threads: any; returns after the old sink is no longer in use.
+ * user: handed to `f` as it is.
+ * Threads: any; returns after the old sink is no longer in use (from within a sink: at once).
  * Since: 0.1 */
 MEMO_API void memo_log_set(memo_client *c, memo_log_fn *f, void *user);
 
