@@ -118,9 +118,12 @@ static void turn(struct demo *d, int64_t until)
         line(d);
 }
 
+/* Spans of seconds end with the line of a second, the nearest one, so that a line is about one thing. */
 bool demo_run(struct demo *d, int64_t ms)
 {
     int64_t until = demo_now() + (int64_t)((double)ms * d->scale) * MEMO__MS;
+    if (ms >= 1000 && d->scale >= 1)
+        until = d->next_line + (until - d->next_line + MEMO__S / 2) / MEMO__S * MEMO__S + MEMO__MS;
     while (!d->interrupted && demo_now() < until)
         turn(d, until);
     return !d->interrupted;

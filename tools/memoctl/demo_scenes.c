@@ -203,7 +203,7 @@ static void scene_rules(struct demo *d, struct verdict *v)
     memcpy(told, d->told.rules_text, sizeof(told));
     (void)demo_run(d, 2000);
     struct sums *m = memo_of(d), *b = bare_of(d);
-    demo_label(d, "rules: plain");
+    demo_label(d, "rules: back");
     memo__store(&d->memo.canary_from, INT64_MAX);
     memo__store(&d->memo.canary, false);
     int64_t plain_ms = edit(d, RULES_PLAIN, &d->told.rules_ok, NULL);
@@ -217,7 +217,7 @@ static void scene_rules(struct demo *d, struct verdict *v)
 static void scene_drain(struct demo *d, struct verdict *v)
 {
     memo_side_want(&d->memo, WANT_ANY);
-    (void)demo_run(d, 500);
+    (void)demo_run(d, 1000);
     children_signal(&d->children, INSTANCE_V2, SIGTERM);
     (void)demo_run(d, 4000);
     bool left = !children_running(&d->children, INSTANCE_V2);
@@ -338,7 +338,7 @@ static void play(struct demo *d, size_t i)
         tell_text(d, s, &v, text);
     children_chaos_all(&d->children, 0, 0);
     demo_label(d, "(calm)");
-    (void)demo_run(d, 700);
+    (void)demo_run(d, 1000);
 }
 
 bool demo_scenes(struct demo *d, const char *only)

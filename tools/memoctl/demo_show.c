@@ -13,7 +13,7 @@ void demo_head(struct demo *d)
     d->lines = 0;
 }
 
-/* "6ms", "0.4ms" is "0ms": a table is not a benchmark. "-": no call ended. */
+/* "6ms"; less than one is "1ms": a table is not a benchmark. "-": no call ended. */
 static const char *ms_text(struct sums *s, char *buf, size_t n)
 {
     uint32_t us = sums_percentile(s, 99);
@@ -33,7 +33,7 @@ static void ejected_text(const struct demo *d, char *buf, size_t n)
             at += (size_t)snprintf(buf + at, n - at, "%s%s", at ? "," : "", book_instance(i));
 }
 
-/* A p99 of more than three characters takes its place from the column behind it. */
+/* A p99 that is wider than its column takes its place from what is behind it: the blank before the bar, the column of retries. */
 static void line_text(const struct demo *d, struct sums *b, struct sums *m)
 {
     char bare_ms[16], memo_ms[16], ejected[32];
@@ -41,8 +41,9 @@ static void line_text(const struct demo *d, struct sums *b, struct sums *m)
     ms_text(m, memo_ms, sizeof(memo_ms));
     int used = (int)strlen(memo_ms);
     used = used < 3 ? 3 : used;
-    printf("%2u %-11s |%8u%5u%5s |%8u%5u %3s%*u%8u%5u%8s |%4u%4u%4u\n", d->second, d->label, b->end[CALL_OK], b->end[CALL_FAILED], ms_text(b, bare_ms, sizeof(bare_ms)), m->end[CALL_OK],
-           m->end[CALL_FAILED], memo_ms, 11 - used, m->retried, m->end[CALL_LIMITED], m->end[CALL_OPEN] + m->end[CALL_REFUSED], ejected, m->attempts[INSTANCE_V1A], m->attempts[INSTANCE_V1B],
+    ms_text(b, bare_ms, sizeof(bare_ms));
+    printf("%2u %-11s |%8u%5u %4s%s|%8u%5u %3s%*u%8u%5u%8s |%4u%4u%4u\n", d->second, d->label, b->end[CALL_OK], b->end[CALL_FAILED], bare_ms, strlen(bare_ms) > 4 ? "" : " ", m->end[CALL_OK], m->end[CALL_FAILED],
+           memo_ms, 11 - used, m->retried, m->end[CALL_LIMITED], m->end[CALL_OPEN] + m->end[CALL_REFUSED], ejected, m->attempts[INSTANCE_V1A], m->attempts[INSTANCE_V1B],
            m->attempts[INSTANCE_V2]);
 }
 
