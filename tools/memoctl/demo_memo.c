@@ -81,12 +81,12 @@ struct account { uint32_t sent, maybe; }; /* for the books */
 /* One attempt of a record: to whom, and was it sent? A refused connection carried nothing; one that broke may not have been read. */
 static void read_attempt(const struct memo__json *j, const struct memo__json_node *n, struct call_result *r, struct account *sum)
 {
-    const struct memo__json_node *id = memo__json_find(j, n, "id");
+    const struct memo__json_node *id = memo__json_find(j, n, "endpoint");
     int instance = id && id->type == MEMO__JSON_TEXT ? book_instance_find(memo__json_text(j, id)) : -1;
     r->attempts_all++;
     if (instance >= 0)
         r->attempts[instance]++;
-    if (is_text(j, n, "outcome", "connect-failure"))
+    if (is_text(j, n, "outcome", "connect failed"))
         return;
     sum->sent++;
     sum->maybe += is_text(j, n, "outcome", "reset");
