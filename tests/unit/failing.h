@@ -37,7 +37,10 @@ static inline void *failing_get(void *user, size_t bytes)
 
 static inline void *failing_resize(void *user, void *p, size_t bytes)
 {
-    return failing_now(user) ? NULL : realloc(p, bytes ? bytes : 1);
+    struct failing *f = user;
+    void *moved = failing_now(f) ? NULL : realloc(p, bytes ? bytes : 1);
+    f->live += moved && !p;
+    return moved;
 }
 
 static inline void failing_drop(void *user, void *p)
