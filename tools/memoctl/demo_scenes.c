@@ -207,7 +207,7 @@ static void scene_rules(struct demo *d, struct verdict *v)
     memo__store(&d->memo.canary_from, INT64_MAX);
     memo__store(&d->memo.canary, false);
     int64_t plain_ms = edit(d, RULES_PLAIN, &d->told.rules_ok, NULL);
-    snprintf(place, sizeof(place), "%d:", line);
+    snprintf(place, sizeof(place), "line %d", line);
     bool reported = typo_ms >= 0 && strstr(told, place) != NULL;
     say(v, canary_ms >= 0 && plain_ms >= 0 && reported && m->canary > 0 && m->canary_strayed == 0 && unharmed(m),
         "libmemo: in force %lld ms after the edit, then %u of %u canary calls at v2; the typo was %s within %lld ms and the old rules stayed; %u of %u calls failed.  bare: knows no rules, %u of %u failed",
