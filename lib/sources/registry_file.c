@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <memo/service.h>
 #include "base/rng.h"
 #include "base/status.h"
 #include "sources/file.h"
@@ -347,6 +348,7 @@ static memo_status read_view(struct memo__file_read *r, struct memo__view **view
         (*view)->revision = revision;
         (*view)->epoch = f->store.epoch;
         (*view)->confirmed = sent;
+        (*view)->state = MEMO_VIEW_LIVE;
     }
     return st;
 }

@@ -81,7 +81,7 @@ struct memo__source_ops {
     memo_status (*watch)(struct memo__source *s, const char *service);
     void (*unwatch)(struct memo__source *s, const char *service);
     void (*retry)(struct memo__source *s, const char *service);     /* after trouble about it (NULL: about all): try again now */
-    /* Both answer exactly once, unless the source is closed before. */
+    /* Both answer exactly once, unless the source is closed before. A view read so has revision, epoch, state LIVE and confirmed filled. */
     void (*list)(struct memo__source *s, memo__names_fn *fn, void *user);
     void (*read)(struct memo__source *s, const char *service, memo__read_fn *fn, void *user);   /* strict */
     memo_status (*lease)(struct memo__source *s, struct memo__lease *l);        /* wanted from now on; MEMO_E_UNSUPPORTED, MEMO_E_STATE (that id is leased here already), MEMO_E_NO_MEMORY */

@@ -559,30 +559,9 @@ void memo__watch_list(struct memo__watch *w, memo__names_fn *fn, void *user)
     w->ops->list(w->source, fn, user);
 }
 
-struct strict { struct memo__alloc alloc; memo__read_fn *fn; void *user; };
-
-static void was_read(void *user, memo_status st, struct memo__view *view, const char *text)
-{
-    struct strict r = *(struct strict *)user;
-    memo__drop(&r.alloc, user);
-    if (view) {
-        view->state = MEMO_VIEW_LIVE;
-        view->unproven = false;
-        if (view->revision == 0)
-            view->revision = 1;
-    }
-    r.fn(r.user, st, view, text);
-}
-
 void memo__watch_read(struct memo__watch *w, const char *service, memo__read_fn *fn, void *user)
 {
-    struct strict *r = memo__get(&w->alloc, sizeof *r);
-    if (!r) {
-        fn(user, MEMO_E_NO_MEMORY, NULL, "no memory for a read");
-        return;
-    }
-    *r = (struct strict){ w->alloc, fn, user };
-    w->ops->read(w->source, service, was_read, r);
+    w->ops->read(w->source, service, fn, user);
 }
 
 /* ---- leases ---- */

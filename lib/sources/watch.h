@@ -25,7 +25,8 @@ struct memo__watch_options {
     void *log_user;
 };
 
-/* Where the watch reports. All but `borrow` come from the loop's thread, from a turn of the loop; only memo__watch_service itself also delivers a cached view, before it returns. */
+/* Where the watch reports. All but `borrow` come from the loop's thread, from a turn of the loop; only memo__watch_service itself also delivers a cached view, before it returns,
+ * and memo__unwatch_service and memo__watch_close may still borrow one, to write it down. None of them may call back into the watch. */
 struct memo__watch_sink {
     /* A new view, sorted and immutable, with revision, epoch, state, confirmed and unproven filled. MEMO_OK: it is the receiver's now (memo__view_free). Anything else: the
      * receiver could not take it (no memory); it stays the watch's, which offers it again within a second. */
