@@ -115,8 +115,12 @@ void memo__reader_slow_leave(struct memo__reader *r)
 void memo__retire(struct memo__reclaimer *c, struct memo__retired *r, void (*release)(struct memo__retired *r))
 {
     r->release = release;
-    r->next = c->fresh;
-    c->fresh = r;
+    r->next = NULL;
+    if (c->fresh)
+        c->newest->next = r;
+    else
+        c->fresh = r;
+    c->newest = r;
 }
 
 static uint64_t guests_in(uint32_t which)

@@ -66,7 +66,7 @@ struct memo__retired {
 
 /* The writer's side: one per process, used by the engine thread alone. */
 struct memo__reclaimer {
-    struct memo__retired *fresh, *waiting;
+    struct memo__retired *fresh, *newest, *waiting; /* released in the order in which they were retired */
     uint32_t waiting_for;             /* readers that were inside when the grace period began */
     uint32_t phase_wait;              /* counted readers: 2, 1 or 0 flips still to wait for */
     uint64_t seen[MEMO__READERS];     /* their turns, 0: not waited for */

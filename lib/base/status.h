@@ -13,4 +13,6 @@ memo_status memo__fail(memo_error *e, memo_status s, const char *format, ...) __
 /* Adds where in a text it is; file and path may be NULL. */
 memo_status memo__fail_at(memo_error *e, memo_status s, const char *file, int32_t line, int32_t column, const char *path, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
+/* The 3xx family. */
+static inline int memo__refused(memo_status s) { return s >= 300 && s < 400; }
 #endif

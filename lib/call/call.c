@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* call.c: one logical call, from admission to its end: see call.h for the rhythm. */
+#include "call/call.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/hash.h"
+#include "base/process.h"
+#include "base/status.h"
+#include "call/directory.h"
+#include "policy/deadline.h"
+#include "policy/gate.h"
+#include "policy/outlier.h"
+#include "policy/route.h"
+#include "policy/verdict.h"
+#include "telemetry/context.h"
+#include "telemetry/headers.h"
+
+#define SEAL UINT32_C(0x6d656d6f) /* "memo" */
+#define LEASE_LEAST (1 * MEMO__S) /* of a probe: it lives as long as its call may, and at least so long */
+
+static uint32_t us_since(memo__instant now, memo__instant then)
+{
+    uint64_t us = (uint64_t)memo__since(now, then) / 1000;
+    return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+static const struct memo__route_rule *route_of(const struct memo__plan *p, const struct memo__record *k)
+{
+    uint32_t i = p->rules->revision == k->revision ? k->route : UINT32_MAX;
+    return &p->service->routes[i < p->service->routes_count ? i : p->service->routes_count - 1];
+}
+
+static void stripe_active(struct memo__governor *g, struct memo__stripe s)
+{
+    uint32_t bit = UINT32_C(1) << s.index;
+    if (__builtin_expect(!(memo__load(&g->active) & bit), 0))
+        (void)memo__fetch_or(&g->active, bit);
+}
+
+/* Facts. */
+
+static void wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
+{
+    const struct memo__service_rules *s = p->service;
+    for (uint32_t i = 0; i < s->wants_count; i++)
+        values[i] = (struct memo__text){ NULL, 0 };
+    for (uint32_t i = 0; s->wants_count && i < f->headers_count; i++) {
+        const memo_header *h = &f->headers[i];
+        struct memo__text name = { h->name, h->name_bytes ? h->name_bytes : strlen(h->name) };
+        uint32_t at = memo__wants_index(&p->wants, s, name);
+        if (at < s->wants_count && !values[at].at)
+            values[at] = (struct memo__text){ h->value, h->value_bytes ? h->value_bytes : strlen(h->value) };
+    }
+}
+
+static void remember_text(struct memo__record *k, struct memo__text method, struct memo__text path)
+{
+    size_t m = method.n < MEMO__RECORD_METHOD - 1 ? method.n : MEMO__RECORD_METHOD - 1, n = path.n < MEMO__RECORD_PATH - 1 ? path.n : MEMO__RECORD_PATH - 1;
+    memcpy(k->method_text, method.at, m);
+    k->method_text[m] = '\0';
+    memcpy(k->path, path.at, n);
+    k->path[n] = '\0';
+}
+
+static void remember_context(struct memo__record *k, const memo_context *parent, struct memo__reader *r, memo__instant *inherited)
+{
+    const struct memo__context *x = memo__context_of(parent);
+    if (x && x->trace.present)
+        k->trace = x->trace;
+    else
+        memo__trace_new(&k->trace, memo__draw_next(&r->draw), memo__draw_next(&r->draw));
+    *inherited = x ? x->deadline : MEMO__NEVER;
+}
+
+/* What stood where, for the explanation: written once a call, when something went wrong; a call that goes well is explained by what stands there when it is asked. */
+static void note(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo__instant now)
+{
+    const struct memo__route_rule *route = route_of(p, k);
+    const struct memo__gate *gate = &p->gates[route - p->service->routes];
+    struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
+    if (k->noted)
+        return;
+    k->noted = 1;
+    if (o) {
+        struct memo__breaker_facts f;
+        memo__breaker_read(o->shared, &o->parts, &route->breaker, now, &f);
+        k->breaker_phase = (uint8_t)f.phase;
+        k->breaker_calls = f.calls;
+        k->breaker_bad = f.failed > f.slow ? f.failed : f.slow;
+    }
+    for (uint32_t i = 0; i < gate->limits_count; i++) {
+        struct memo__limiter_facts f = { 0 };
+        if (gate->limits[i].limiter && (i == 0 || i == k->refused_by)) {
+            memo__limiter_read(gate->limits[i].limiter, &gate->limits[i].parts, now, &f);
+            k->limit_left = f.tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)f.tokens;
+        }
+    }
+    k->budget = (uint16_t)(memo__budget_read(&g->budget, &g->budget_parts) / (MEMO__TOKEN / 10));
+}
+
+/* begin */
+
+static memo_status refuse(struct memo__governor *g, struct memo__stripe s, struct memo__record *k, memo_status status)
+{
+    k->status = status;
+    k->phase = MEMO__CALL_REFUSED;
+    k->last = k->begun;
+    note(g, memo__load_acquire(&g->plan), k, k->begun);
+    memo__count_refusal(s, &memo__governor_part(g, s.index)->counters, status);
+    return status;
+}
+
+/* Is the view good enough to start at all? */
+static memo_status view_usable(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
+{
+    k->view_state = (uint8_t)memo__load(&g->state);
+    k->view_revision = p->view->revision;
+    k->age_ms = -1;
+    if (p->all.from.count == 0)
+        return k->view_state == MEMO_VIEW_EMPTY ? MEMO_REFUSED_NOT_READY : MEMO_REFUSED_NO_ENDPOINT;
+    if (p->service->max_stale != INT64_MAX) {
+        int64_t age = memo__age_ms(memo__load_acquire(&g->confirmed), memo__load(&g->unproven), memo__boot(g->world->host));
+        k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
+        if (age < 0 || age > p->service->max_stale / MEMO__MS)
+            return MEMO_REFUSED_STALE;
+    }
+    return MEMO_OK;
+}
+
+
+/* The route's gate, with the hashes of this call's header values; a limit whose header is absent does not hold. */
+static const struct memo__gate *gate_of(const struct memo__governor *g, const struct memo__plan *p, uint32_t route, const struct memo__text *values,
+                                        struct memo__gate *copy, struct memo__record *k)
+{
+    const struct memo__gate *gate = &p->gates[route];
+    bool keyed = false;
+    for (uint32_t i = 0; i < gate->limits_count; i++)
+        keyed = keyed || gate->limits[i].keyed;
+    if (__builtin_expect(!keyed, 1))
+        return gate;
+    *copy = *gate;
+    copy->limits_count = 0;
+    for (uint32_t i = 0; i < gate->limits_count; i++) {
+        struct memo__gate_limit l = gate->limits[i];
+        const struct memo__text *value = l.keyed ? &values[l.rule->by_header] : NULL;
+        if (value && !value->at)
+            continue;
+        if (value)
+            k->hash = l.hash = memo__hash(g->seed, value->at, value->n);
+        copy->limits[copy->limits_count++] = l;
+    }
+    return copy;
+}
+
+static void remember_gate(const struct memo__plan *p, const struct memo__gate *gate, const struct memo__gate_result *r, struct memo__record *k)
+{
+    struct memo__organ *b = gate->breakers_count ? p->route_breakers[k->route] ? p->route_breakers[k->route] : p->breaker : NULL;
+    k->breaker = b ? b->id : 0;
+    k->bulkhead = r->taken & MEMO__GATE_BULKHEAD_BIT ? p->bulkhead->id : 0;
+    k->permit = gate->breakers_count ? r->permits[0] : (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
+    k->probe = k->permit.epoch != MEMO__NO_EPOCH && k->permit.probe != MEMO__NO_PROBE;
+    k->would = r->would;
+    k->refused_kind = r->kind;
+    if (r->kind == MEMO__GATE_LIMIT)
+        k->refused_by = (uint8_t)(gate->limits[r->index].rule - p->service->limits);
+}
+
+static void count_would(struct memo__stripe s, struct memo__service_counters *c, uint8_t would)
+{
+    if (would & (MEMO__GATE_BREAKER_BIT(0) | MEMO__GATE_BREAKER_BIT(1)))
+        memo__count_would_refuse(s, c, MEMO_REFUSED_OPEN);
+    if (would & ~(MEMO__GATE_BREAKER_BIT(0) | MEMO__GATE_BREAKER_BIT(1) | MEMO__GATE_BULKHEAD_BIT))
+        memo__count_would_refuse(s, c, MEMO_REFUSED_LIMITED);
+    if (would & MEMO__GATE_BULKHEAD_BIT)
+        memo__count_would_refuse(s, c, MEMO_REFUSED_OVERLOADED);
+}
+
+/* Route and gate. */
+static memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_call_facts *f,
+                         struct memo__text path, memo__instant inherited)
+{
+    const struct memo__service_rules *s = p->service;
+    struct memo__text values[MEMO__WANTS_MAX];
+    struct memo__route_why why;
+    struct memo__gate copy;
+    struct memo__gate_result result;
+    wanted_values(p, f, values);
+    struct memo__route_facts facts = { k->method, path, values };
+    k->route = (uint8_t)memo__route_match(s, &facts, &why);
+    k->why = (uint8_t)why.no;
+    k->why_route = (uint8_t)why.route;
+    k->why_want = (uint8_t)why.want;
+    const struct memo__route_rule *route = &s->routes[k->route];
+    k->subset = (uint8_t)memo__route_split(route, memo__draw_next(&r->draw));
+    k->deadline = memo__deadline(k->begun, route->timeout, f->timeout_ms > 0 ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
+    int64_t left = memo__deadline_left(k->begun, k->deadline);
+    memo_status status = view_usable(g, p, k);
+    if (status != MEMO_OK || left == 0)
+        return refuse(g, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
+    if (g->world->disabled)
+        return MEMO_OK;
+    const struct memo__gate *gate = gate_of(g, p, k->route, values, &copy, k);
+    status = memo__gate_enter(gate, r->stripe, k->begun, left > LEASE_LEAST ? left : LEASE_LEAST, &result);
+    remember_gate(p, gate, &result, k);
+    if (__builtin_expect(result.would, 0))
+        count_would(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, result.would);
+    if (__builtin_expect(status != MEMO_OK, 0))
+        return refuse(g, r->stripe, k, status);
+    memo__budget_deposit(&g->budget_parts, r->stripe, &route->retry);
+    return MEMO_OK;
+}
+
+static bool facts_valid(const memo_call_facts *f)
+{
+    if (f->size < sizeof *f || (f->headers_count && !f->headers) || f->timeout_ms < 0)
+        return false;
+    for (uint32_t i = 0; i < f->headers_count; i++)
+        if (!f->headers[i].name || !f->headers[i].value)
+            return false;
+    return true;
+}
+
+memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_call_facts *f)
+{
+    struct memo__record *k = memo__record_of(call);
+    if (!call || call->size < sizeof *call || !service || !f || !facts_valid(f))
+        return MEMO_E_ARGUMENT;
+    memo__process_check();
+    struct memo__governor *g = memo__service_governor(service);
+    struct memo__reader *r = memo__reader_enter();
+    memo__instant inherited;
+    memset((char *)k + sizeof k->size, 0, offsetof(struct memo__record, tries) - sizeof k->size);
+    k->seal = SEAL + g->world->process;
+    k->phase = MEMO__CALL_READY;
+    k->service = g->slot;
+    k->service_generation = g->generation;
+    k->begun = k->last = memo__now(g->world->host);
+    k->id = memo__draw_next(&r->draw);
+    const struct memo__plan *p = memo__load_acquire(&g->plan);
+    k->revision = p->rules->revision;
+    struct memo__text method = memo__text_of(f->method), path = memo__text_of(f->path ? f->path : "/");
+    k->method = (uint8_t)memo__method_bit(method);
+    k->permit.epoch = MEMO__NO_EPOCH;
+    remember_text(k, method, path);
+    remember_context(k, f->parent, r, &inherited);
+    stripe_active(g, r->stripe);
+    memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->begun, 1);
+    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, k, f, path, inherited) : refuse(g, r->stripe, k, MEMO_REFUSED_NOT_READY);
+    memo__reader_leave(r);
+    return status;
+}
+
+/* next */
+
+static bool sealed(const struct memo__record *k)
+{
+    return k->size >= sizeof(memo_call) && k->seal >= SEAL && k->phase != MEMO__CALL_NONE && k->phase != MEMO__CALL_ENDED;
+}
+
+static struct memo__governor *governor_of(const struct memo__record *k)
+{
+    struct memo__governor *g = memo__directory_get(k->service, k->service_generation);
+    return g && k->seal == SEAL + g->world->process ? g : NULL;
+}
+
+static const struct memo__pool *pool_of(const struct memo__plan *p, const struct memo__record *k)
+{
+    if (k->subset == MEMO__NO_INDEX || p->rules->revision != k->revision)
+        return &p->all;
+    return &p->subsets[k->subset];
+}
+
+static void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)
+{
+    uint32_t returned[16], n = memo__outlier_sweep(&g->outlier, &g->fleet, &p->all.from, now, returned, 16);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t e = returned[i] < p->slots_count ? p->by_slot[returned[i]] : UINT32_MAX;
+        struct memo__turn t = { .kind = MEMO_EVENT_EJECTION, .service = g->name, .subject = e < p->view->count ? memo__view_text(p->view, p->view->entries[e].id) : "",
+                                .text = "returned" };
+        g->world->turned(g->world, &t);
+    }
+}
+
+/* Picks, and enters the endpoint's own breaker if it has one; whoever loses that race picks again. */
+static memo_status pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, struct memo__record *k,
+                        memo__instant now, struct memo__pick *out, struct memo__permit *permit)
+{
+    const struct memo__route_rule *route = route_of(p, k);
+    bool own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
+    bool observe = own && (route->breaker.mode == MEMO__OBSERVE || p->service->mode == MEMO__OBSERVE);
+    struct memo__pick_request q;
+    q.fleet = &g->fleet;
+    q.from = &pool->from;
+    q.rule = &p->service->balance;
+    q.instance_breaker = own && !observe ? &route->breaker : NULL;
+    q.stripe = r->stripe;
+    q.stripes_active = memo__load(&g->active);
+    q.cursor = &memo__governor_part(g, r->stripe.index)->cursor;
+    q.now = now;
+    q.draw = memo__draw_next(&r->draw);
+    q.tried_count = 0;
+    q.ejected = memo__load(&g->outlier.ejected);
+    for (uint32_t i = 0; i < k->attempts; i++)
+        q.tried[q.tried_count++] = k->tries[i].slot;
+    *permit = (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
+    for (;;) {
+        memo_status s = memo__balance_pick(&q, out);
+        if (s != MEMO_OK || !own)
+            return s;
+        int64_t lease = memo__deadline_left(now, k->deadline);
+        if (memo__breaker_admit(memo__fleet_breaker(&g->fleet, out->slot), &route->breaker, now, lease > LEASE_LEAST ? lease : LEASE_LEAST, permit) || observe)
+            return s;
+        if (q.tried_count == MEMO__ATTEMPTS_MAX)
+            return MEMO_REFUSED_OPEN;
+        q.tried[q.tried_count++] = out->slot;
+    }
+}
+
+static void try_fill(struct memo__governor *g, struct memo__record *k, const struct memo__pick *picked, struct memo__permit permit, memo__instant start)
+{
+    struct memo__try *t = &k->tries[k->attempts];
+    *t = (struct memo__try){ .slot = picked->slot, .generation = memo__load(&memo__fleet_state(&g->fleet, picked->slot)->generation), .score = picked->score,
+                             .start_us = us_since(start, k->begun), .permit = permit };
+    if (picked->other_slot != MEMO__NO_SLOT) {
+        t->flags = MEMO__TRY_OTHER;
+        t->other_slot = picked->other_slot;
+        t->other_generation = memo__load(&memo__fleet_state(&g->fleet, picked->other_slot)->generation);
+        t->other_score = picked->other_score;
+    }
+    if (picked->flags & MEMO__PICK_PANIC)
+        t->flags |= MEMO__TRY_PANIC;
+    if (picked->flags & MEMO__PICK_TRIED_AGAIN)
+        t->flags |= MEMO__TRY_AGAIN;
+    k->attempts++;
+    k->phase = MEMO__CALL_FLYING;
+}
+
+/* A NUL-terminated text into a field that is big enough for it. */
+static void field(char *to, size_t size, const char *from)
+{
+    size_t n = strlen(from);
+    n = n < size ? n : size - 1;
+    memcpy(to, from, n);
+    to[n] = '\0';
+}
+
+static void attempt_fill(struct memo__governor *g, const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k, int64_t timeout,
+                         int64_t wait_ms, memo_attempt *a)
+{
+    a->ref[0] = e->slot;
+    a->ref[1] = e->generation;
+    a->revision = p->view->revision;
+    a->epoch = p->view->epoch;
+    a->age_max_ms = k->age_ms;
+    a->timeout_ms = timeout / MEMO__MS ? timeout / MEMO__MS : 1;
+    a->wait_ms = wait_ms;
+    a->number = k->attempts;
+    a->kind = k->attempts > 1 ? MEMO_ATTEMPT_RETRY : MEMO_ATTEMPT_FIRST;
+    a->view_state = memo__load(&g->state);
+    a->port = e->port;
+    field(a->address, sizeof a->address, memo__view_text(p->view, e->address));
+    field(a->id, sizeof a->id, memo__view_text(p->view, e->id));
+    field(a->host, sizeof a->host, memo__view_text(p->view, e->host));
+}
+
+/* A call that cannot go on: after an answer that is no refusal, if there was one. */
+static memo_status stop(struct memo__governor *g, struct memo__record *k, memo_status status, memo__instant now)
+{
+    note(g, memo__load_acquire(&g->plan), k, now);
+    k->phase = MEMO__CALL_DONE;
+    k->status = status;
+    k->last = now;
+    return status;
+}
+
+static memo_status next(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
+{
+    memo__instant now = memo__now(g->world->host);
+    int64_t wait_ms = k->attempts ? k->tries[k->attempts - 1].wait_ms : 0;
+    memo__instant start = memo__after(now, wait_ms * MEMO__MS);
+    const struct memo__pool *pool = pool_of(p, k);
+    struct memo__pick picked;
+    struct memo__permit permit;
+    int64_t timeout = memo__deadline_attempt(start, k->deadline, route_of(p, k)->retry.attempt_timeout);
+    if (timeout == 0)
+        return stop(g, k, MEMO_REFUSED_DEADLINE, now);
+    memo_status s = view_usable(g, p, k);
+    if (s == MEMO_OK && memo__outlier_due(&g->outlier, now))
+        tell_returned(g, p, now);
+    if (s == MEMO_OK)
+        s = pick(g, p, pool, r, k, now, &picked, &permit);
+    if (s != MEMO_OK)
+        return stop(g, k, s, now);
+    memo__balance_start(&g->fleet, r->stripe, picked.slot);
+    try_fill(g, k, &picked, permit, start);
+    attempt_fill(g, p, &p->view->entries[pool->entries[picked.index]], k, timeout, wait_ms, a);
+    return MEMO_OK;
+}
+
+memo_status memo_call_next(memo_call *call, memo_attempt *a)
+{
+    struct memo__record *k = memo__record_of(call);
+    if (!call || !a || a->size < sizeof *a)
+        return MEMO_E_ARGUMENT;
+    memo__process_check();
+    if (!sealed(k) || k->phase != MEMO__CALL_READY || k->attempts >= MEMO__ATTEMPTS_MAX)
+        return MEMO_E_STATE;
+    struct memo__reader *r = memo__reader_enter();
+    struct memo__governor *g = governor_of(k);
+    memo_status s = g ? next(g, memo__load_acquire(&g->plan), r, k, a) : MEMO_E_STATE;
+    memo__reader_leave(r);
+    return s;
+}
+
+bool memo__call_secure(const memo_call *call, const memo_attempt *a)
+{
+    const struct memo__record *k = (const struct memo__record *)(const void *)call;
+    struct memo__reader *r = memo__reader_enter();
+    struct memo__governor *g = governor_of(k);
+    const struct memo__plan *p = g ? memo__load_acquire(&g->plan) : NULL;
+    uint32_t e = p && a->ref[0] < p->slots_count ? p->by_slot[a->ref[0]] : UINT32_MAX;
+    bool secure = e != UINT32_MAX && p->view->entries[e].secure;
+    memo__reader_leave(r);
+    return secure;
+}
+
+memo_status memo_call_inject(const memo_call *call, const memo_attempt *a, char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count)
+{
+    const struct memo__record *k = (const struct memo__record *)(const void *)call;
+    uint8_t span[8];
+    if (!call || !a || a->size < sizeof *a || (n && !buf) || (max && !out) || !count)
+        return MEMO_E_ARGUMENT;
+    *count = 0;
+    if (!sealed(k) || a->number < 1 || a->number > k->attempts)
+        return MEMO_E_STATE;
+    memo__span_of(memo__mix64(k->id + (uint64_t)a->number), span);
+    return memo__headers_write(&k->trace, span, a->timeout_ms, (uint32_t)a->number, buf, n, out, max, count);
+}
+
+/* report */
+
+static void tell_breaker(struct memo__governor *g, enum memo__breaker_turn turn, const char *subject, const struct memo__breaker_facts *f)
+{
+    static const char *const turns[] = { "", "closed -> open", "half-open -> closed", "half-open -> open" };
+    char text[128];
+    (void)snprintf(text, sizeof text, "%s, %u of %u failed, %u slow", turns[turn], f->failed, f->calls, f->slow);
+    struct memo__turn t = { .kind = MEMO_EVENT_BREAKER, .status = turn == MEMO__BREAKER_TURNED_CLOSED ? MEMO_OK : MEMO_REFUSED_OPEN, .service = g->name, .subject = subject,
+                            .text = text };
+    g->world->turned(g->world, &t);
+}
+
+static void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
+                          const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, int64_t latency, const char *subject)
+{
+    struct memo__breaker_facts before = { 0 };
+    bool slow = rule->slow && latency > rule->slower_than;
+    if (__builtin_expect(failed || slow, 0)) /* the turn empties the window: what was in it has to be read before */
+        memo__breaker_read(b, parts, rule, now, &before);
+    enum memo__breaker_turn turn = memo__breaker_report(b, parts, stripe, rule, permit, now, failed, slow);
+    if (__builtin_expect(turn != MEMO__BREAKER_NOTHING, 0)) {
+        before.calls++;
+        before.failed += failed;
+        before.slow += slow;
+        tell_breaker(g, turn, subject, &before);
+    }
+}
+
+static const char *id_of(const struct memo__plan *p, uint32_t slot)
+{
+    uint32_t e = slot < p->slots_count ? p->by_slot[slot] : UINT32_MAX;
+    return e == UINT32_MAX ? "" : memo__view_text(p->view, p->view->entries[e].id);
+}
+
+static void teach_outlier(struct memo__governor *g, const struct memo__plan *p, const struct memo__try *t, memo__instant now, bool failed)
+{
+    struct memo__endpoint_state *e = memo__fleet_state(&g->fleet, t->slot);
+    const struct memo__service_rules *s = p->service;
+    enum memo__outlier_turn turn = memo__outlier_report(&g->outlier, e, &s->outlier, s->mode, t->generation, p->view->count, now, failed);
+    if (__builtin_expect(turn == MEMO__OUTLIER_NOTHING, 1))
+        return;
+    char text[128];
+    (void)snprintf(text, sizeof text, turn == MEMO__OUTLIER_EJECTED ? "ejected for %lld ms: %u failures in a row" : "would be ejected for %lld ms: %u failures in a row",
+                   (long long)(s->outlier.eject_for / MEMO__MS), s->outlier.consecutive_failures);
+    struct memo__turn told = { .kind = MEMO_EVENT_EJECTION, .service = g->name, .subject = id_of(p, t->slot), .text = text };
+    g->world->turned(g->world, &told);
+}
+
+/* Everybody who learns, learns. */
+static void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t, memo__instant now,
+                  int64_t latency, enum memo__verdict verdict)
+{
+    const struct memo__route_rule *route = route_of(p, k);
+    struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
+    bool failed = verdict == MEMO__FAILED, same = memo__load(&memo__fleet_state(&g->fleet, t->slot)->generation) == t->generation;
+    if (same) {
+        int64_t penalty = route->retry.attempt_timeout > MEMO__FAILURE_PENALTY || !route->retry.attempt_timeout ? MEMO__FAILURE_PENALTY : route->retry.attempt_timeout;
+        memo__balance_done(&g->fleet, r->stripe, t->slot, &p->service->balance, now, latency, failed, penalty);
+        if (!g->world->disabled)
+            teach_outlier(g, p, t, now, failed);
+    }
+    if (o)
+        teach_breaker(g, o->shared, &o->parts, r->stripe, &route->breaker, k->permit, now, failed, latency, o->name);
+    if (same && t->permit.epoch != MEMO__NO_EPOCH) {
+        struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
+        teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r->stripe, &route->breaker, t->permit, now, failed, latency, id_of(p, t->slot));
+    }
+}
+
+/* Nobody learns, everything goes back. */
+static void unlearn(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t)
+{
+    struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
+    if (memo__load(&memo__fleet_state(&g->fleet, t->slot)->generation) == t->generation) {
+        memo__balance_cancel(&g->fleet, r->stripe, t->slot);
+        if (t->permit.epoch != MEMO__NO_EPOCH)
+            memo__breaker_cancel(memo__fleet_breaker(&g->fleet, t->slot), t->permit);
+    }
+    if (o && k->permit.epoch != MEMO__NO_EPOCH)
+        memo__breaker_cancel(o->shared, k->permit);
+}
+
+static bool decide_again(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
+                         const memo_outcome *o, enum memo__verdict verdict, memo__instant now)
+{
+    const struct memo__route_rule *route = route_of(p, k);
+    struct memo__retry_facts f = { .attempt = k->attempts, .kind = o->kind, .http = o->http_status, .grpc = o->grpc_status, .method = k->method,
+                                   .sent = o->kind != MEMO_OUTCOME_CONNECT_FAILED, .left = memo__deadline_left(now, k->deadline),
+                                   .retry_after = o->retry_after_ms > 0 ? memo__after_ms(0, o->retry_after_ms) : 0 };
+    struct memo__retry_plan plan = { .reason = MEMO__RETRY_CANCELLED };
+    if (verdict == MEMO__SUCCEEDED && (o->verdict == MEMO_VERDICT_SUCCEEDED || (o->http_status < 400 && o->grpc_status <= 0)))
+        plan.reason = MEMO__RETRY_NOT_NEEDED;
+    else if (verdict != MEMO__IGNORED && !g->world->disabled && k->attempts < MEMO__ATTEMPTS_MAX) {
+        f.draw = memo__draw_next(&r->draw);
+        memo__retry_plan_next(&route->retry, &f, &g->budget, &g->budget_parts, &plan);
+    }
+    if (__builtin_expect(plan.reason == MEMO__RETRY_BUDGET, 0))
+        memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->counters.retries_denied, 1);
+    t->again = (uint8_t)plan.reason;
+    int64_t wait_ms = (plan.wait + MEMO__MS - 1) / MEMO__MS;
+    t->wait_ms = (uint16_t)(wait_ms > UINT16_MAX ? UINT16_MAX : wait_ms);
+    return plan.again;
+}
+
+static void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
+{
+    struct memo__try *t = &k->tries[k->attempts - 1];
+    memo__instant now = memo__now(g->world->host), started = memo__after(k->begun, (int64_t)t->start_us * 1000);
+    enum memo__verdict verdict = memo__verdict(o->kind, o->http_status, o->grpc_status, o->verdict);
+    memo__count_attempt(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, k->attempts > 1, o);
+    t->flags |= (uint8_t)(MEMO__TRY_REPORTED | (verdict == MEMO__FAILED ? MEMO__TRY_FAILED : verdict == MEMO__IGNORED ? MEMO__TRY_IGNORED : 0));
+    t->kind = (uint8_t)o->kind;
+    t->http = (int16_t)(o->http_status > 0 ? o->http_status : 0);
+    t->grpc = (int8_t)(o->grpc_status > 0 ? o->grpc_status : 0);
+    t->end_us = us_since(now, k->begun);
+    k->last = now;
+    if (verdict == MEMO__FAILED)
+        note(g, p, k, now);
+    if (verdict == MEMO__IGNORED)
+        unlearn(g, p, r, k, t);
+    else
+        teach(g, p, r, k, t, now, memo__since(now, started), verdict);
+    *again = decide_again(g, p, r, k, t, o, verdict, now);
+    k->phase = *again ? MEMO__CALL_READY : MEMO__CALL_DONE;
+}
+
+memo_status memo_call_report(memo_call *call, const memo_attempt *a, const memo_outcome *o, int32_t *again)
+{
+    struct memo__record *k = memo__record_of(call);
+    if (!call || !a || a->size < sizeof *a || !o || o->size < sizeof *o || !again || o->kind < 0 || o->kind > MEMO_OUTCOME_CANCELLED || o->verdict < 0 ||
+        o->verdict > MEMO_VERDICT_IGNORE || o->http_status > 999 || o->grpc_status > 16)
+        return MEMO_E_ARGUMENT;
+    *again = 0;
+    memo__process_check();
+    if (!sealed(k) || k->phase != MEMO__CALL_FLYING || a->number != k->attempts)
+        return MEMO_E_STATE;
+    struct memo__reader *r = memo__reader_enter();
+    struct memo__governor *g = governor_of(k);
+    if (g)
+        report(g, memo__load_acquire(&g->plan), r, k, o, again);
+    memo__reader_leave(r);
+    return g ? MEMO_OK : MEMO_E_STATE;
+}
+
+/* end */
+
+/* A call that made no attempt gives back what its gate took; a limit that has changed meanwhile has nothing to take back. */
+static void undo(const struct memo__plan *p, struct memo__reader *r, const struct memo__record *k)
+{
+    struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
+    if (o && k->permit.epoch != MEMO__NO_EPOCH)
+        memo__breaker_cancel(o->shared, k->permit);
+    if (p->rules->revision != k->revision)
+        return;
+    const struct memo__gate *gate = &p->gates[k->route];
+    for (uint32_t i = 0; i < gate->limits_count; i++) {
+        const struct memo__gate_limit *l = &gate->limits[i];
+        if (k->would & MEMO__GATE_LIMIT_BIT(i))
+            continue;
+        if (l->limiter)
+            memo__limiter_give(l->limiter, &l->parts, r->stripe);
+        else if (k->hash)
+            memo__keyed_give(l->keyed, k->hash);
+    }
+}
+
+static enum memo__result result_of(const struct memo__record *k)
+{
+    const struct memo__try *t = k->attempts ? &k->tries[k->attempts - 1] : NULL;
+    if (!t || !(t->flags & MEMO__TRY_REPORTED) || t->flags & MEMO__TRY_IGNORED)
+        return MEMO__CALL_CANCELLED;
+    return t->flags & MEMO__TRY_FAILED ? MEMO__CALL_FAILED : MEMO__CALL_OK;
+}
+
+static void end(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+{
+    struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
+    if (k->phase == MEMO__CALL_FLYING)
+        unlearn(g, p, r, k, &k->tries[k->attempts - 1]);
+    if (k->phase != MEMO__CALL_REFUSED && !k->attempts && !g->world->disabled)
+        undo(p, r, k);
+    if (k->bulkhead && p->bulkhead && p->bulkhead->id == k->bulkhead)
+        memo__bulkhead_leave(p->bulkhead->shared, &p->bulkhead->parts, r->stripe, &p->service->concurrency);
+    enum memo__result result = result_of(k);
+    int64_t took = memo__since(k->last, k->begun);
+    if (k->phase != MEMO__CALL_REFUSED) {
+        if (!k->attempts && memo__refused(k->status))
+            memo__count_refusal(r->stripe, &part->counters, k->status);
+        else
+            memo__count_call(r->stripe, &part->counters, result);
+        memo__histogram_add(r->stripe, &part->counters.duration, took);
+    }
+    memo__stripe_add64(r->stripe, &part->ended, 1);
+    if (__builtin_expect(k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || (g->world->slow_call && took > g->world->slow_call) || k->status, 0))
+        memo__ring_push(&g->world->ring, k);
+}
+
+void memo_call_end(memo_call *call)
+{
+    struct memo__record *k = memo__record_of(call);
+    if (!call || !sealed(k))
+        return;
+    memo__process_check();
+    struct memo__reader *r = memo__reader_enter();
+    struct memo__governor *g = governor_of(k);
+    if (g)
+        end(g, memo__load_acquire(&g->plan), r, k);
+    memo__reader_leave(r);
+    k->phase = MEMO__CALL_ENDED;
+}
+
+const struct memo__record *memo__record_read(const memo_call *call)
+{
+    const struct memo__record *k = (const struct memo__record *)(const void *)call;
+    return k->size >= sizeof *call && k->seal >= SEAL && k->phase != MEMO__CALL_NONE ? k : NULL;
+}

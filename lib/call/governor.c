@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* governor.c: the control side of a service: views come in, plans come out. See governor.h. */
+#include "call/governor.h"
+#include <memo/service.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/hash.h"
+#include "call/directory.h"
+
+const char *memo__view_state_name(int32_t state)
+{
+    static const char *const names[] = { "empty", "live", "stale", "protected", "cached" };
+    return state >= 0 && state <= MEMO_VIEW_CACHED ? names[state] : "?";
+}
+
+int64_t memo__age_ms(memo__instant confirmed, bool unproven, memo__instant boot_now)
+{
+    return unproven ? -1 : (memo__since(boot_now, confirmed) + MEMO__MS - 1) / MEMO__MS; /* an upper bound is rounded up */
+}
+
+/* Slots. */
+
+static uint64_t key_of(const struct memo__view *v, const struct memo__view_entry *e)
+{
+    const char *id = memo__view_text(v, e->id), *address = memo__view_text(v, e->address);
+    uint64_t h = memo__hash(e->registered, id, strlen(id));
+    return memo__hash(h + e->port, address, strlen(address));
+}
+
+static int compare(const struct memo__view *a, const struct memo__view_entry *x, const struct memo__view *b, const struct memo__view_entry *y)
+{
+    int d = strcmp(memo__view_text(a, x->id), memo__view_text(b, y->id));
+    if (!d)
+        d = strcmp(memo__view_text(a, x->address), memo__view_text(b, y->address));
+    return d ? d : (int)x->port - (int)y->port;
+}
+
+static bool room_for(const struct memo__alloc *a, void *array, uint32_t *room, uint32_t need, size_t bytes)
+{
+    void **at = array;
+    if (need <= *room)
+        return true;
+    uint32_t wanted = need < 32 ? 32 : need * 2;
+    void *grown = memo__resize(a, *at, wanted * bytes);
+    if (!grown)
+        return false;
+    *at = grown;
+    *room = wanted;
+    return true;
+}
+
+/* Makes sure that the fleet has memory for slots 0 to count - 1. */
+static bool fleet_room(struct memo__governor *g, uint32_t count)
+{
+    for (uint32_t k = 0; count && k <= memo__fleet_chunk_of(count - 1); k++) {
+        if (g->fleet.chunks[k].states)
+            continue;
+        if (!(g->blocks[k] = memo__get_lines(g->world->alloc, memo__fleet_chunk_size(k, g->fleet.stripes))))
+            return false;
+        memo__fleet_chunk_attach(&g->fleet, k, g->blocks[k]);
+    }
+    return true;
+}
+
+/* The breakers of the endpoints, for chunks that have none yet. */
+static bool fleet_breakers(struct memo__governor *g)
+{
+    for (uint32_t k = 0; k < MEMO__FLEET_CHUNKS && g->fleet.chunks[k].states; k++) {
+        if (g->fleet.chunks[k].breakers)
+            continue;
+        if (!(g->breaker_blocks[k] = memo__get_lines(g->world->alloc, memo__fleet_breakers_size(k, g->fleet.stripes))))
+            return false;
+        memo__fleet_breakers_attach(&g->fleet, k, g->breaker_blocks[k]);
+    }
+    return true;
+}
+
+static struct memo__departed *departed_find(struct memo__governor *g, uint64_t key)
+{
+    for (uint32_t i = 0; i < g->departed_count; i++)
+        if (g->departed[i].key == key)
+            return &g->departed[i];
+    return NULL;
+}
+
+static void slot_new(struct memo__governor *g, struct memo__view_entry *e)
+{
+    if (e->generation)
+        return; /* placed by a try that ran out of memory later */
+    e->slot = g->free_count ? g->free_slots[--g->free_count] : g->slots_used++;
+    memo__outlier_forget(&g->outlier, memo__fleet_state(&g->fleet, e->slot));
+    e->generation = memo__fleet_renew(&g->fleet, e->slot); /* late reports of the endpoint before are dropped */
+}
+
+/* Those that have been gone for long enough give their slots back. */
+static void departed_expire(struct memo__governor *g, memo__instant now)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->departed_count; i++) {
+        if (memo__since(now, g->departed[i].since) < MEMO__LINGER)
+            g->departed[kept++] = g->departed[i];
+        else
+            g->free_slots[g->free_count++] = g->departed[i].slot;
+    }
+    g->departed_count = kept;
+}
+
+static void departed_add(struct memo__governor *g, const struct memo__view *v, const struct memo__view_entry *e, memo__instant now)
+{
+    if (g->interrupted && departed_find(g, key_of(v, e)))
+        return; /* added by a try that ran out of memory later */
+    struct memo__departed *d = &g->departed[g->departed_count++];
+    *d = (struct memo__departed){ .key = key_of(v, e), .slot = e->slot, .since = now, .port = e->port };
+    (void)memo__text_copy(d->id, sizeof d->id, memo__text_of(memo__view_text(v, e->id)));
+    (void)memo__text_copy(d->address, sizeof d->address, memo__text_of(memo__view_text(v, e->address)));
+}
+
+/* Gives every entry of `next` its slot: that of the same entry of `before`, of a departed one, or a new one. Both are sorted, so one walk is enough. All memory is there already. */
+static void places(struct memo__governor *g, const struct memo__view *before, struct memo__view *next, memo__instant now)
+{
+    uint32_t i = 0, j = 0;
+    while (i < before->count || j < next->count) {
+        struct memo__view_entry *n = j < next->count ? &next->entries[j] : NULL;
+        const struct memo__view_entry *b = i < before->count ? &before->entries[i] : NULL;
+        int d = !b ? 1 : !n ? -1 : compare(before, b, next, n);
+        if (d == 0 && b->registered == n->registered) {
+            n->slot = b->slot;
+            n->generation = b->generation;
+            i++;
+            j++;
+        } else if (d <= 0) {
+            departed_add(g, before, b, now);
+            i++;
+        } else {
+            struct memo__departed *old = g->departed_count ? departed_find(g, key_of(next, n)) : NULL;
+            if (old) {
+                n->slot = old->slot;
+                n->generation = memo__load(&memo__fleet_state(&g->fleet, n->slot)->generation);
+                *old = g->departed[--g->departed_count];
+            } else
+                slot_new(g, n);
+            j++;
+        }
+    }
+}
+
+static bool places_room(struct memo__governor *g, const struct memo__view *before, const struct memo__view *next)
+{
+    uint32_t slots = g->slots_used + next->count; /* at most: all are new */
+    return room_for(g->world->alloc, &g->departed, &g->departed_room, g->departed_count + before->count, sizeof *g->departed) &&
+           room_for(g->world->alloc, &g->free_slots, &g->free_room, slots, sizeof *g->free_slots) && slots <= MEMO__FLEET_SLOTS;
+}
+
+/* Plans. */
+
+static const struct memo__plan *newest(const struct memo__governor *g)
+{
+    return g->pending ? g->pending : g->plan;
+}
+
+static void plan_gone(struct memo__retired *r);
+
+static void publish(struct memo__governor *g, struct memo__plan *p)
+{
+    struct memo__plan *before = g->plan;
+    p->governor = g;
+    memo__store_release(&g->plan, p);
+    if (before) {
+        g->retired_plans++;
+        g->world->retire(&before->retired, plan_gone);
+    }
+}
+
+static void plan_gone(struct memo__retired *r)
+{
+    struct memo__plan *p = (struct memo__plan *)(void *)r;
+    struct memo__governor *g = p->governor;
+    memo__plan_free(p);
+    g->retired_plans--;
+    if (g->pending && !g->left) {
+        struct memo__plan *next = g->pending;
+        g->pending = NULL;
+        publish(g, next);
+    }
+}
+
+/* At most four retired plans wait for readers; beyond that the newest waits, and replaces what waited. */
+static void publish_or_wait(struct memo__governor *g, struct memo__plan *p)
+{
+    if (g->plan && g->retired_plans >= MEMO__RETIRED_PLANS_MAX) {
+        if (g->pending)
+            memo__plan_free(g->pending);
+        g->pending = p;
+    } else
+        publish(g, p);
+}
+
+static void on_reset(void *user, const char *kind, const char *name)
+{
+    struct memo__governor *g = user;
+    char text[128];
+    (void)snprintf(text, sizeof text, "%s %s was reset: its shape has changed", kind, name);
+    struct memo__turn t = { .kind = MEMO_EVENT_RULES, .service = g->name, .subject = name, .text = text };
+    g->world->turned(g->world, &t);
+}
+
+static memo_status plan_next(struct memo__governor *g, struct memo__view *v, struct memo__rules *rules, struct memo__plan **out)
+{
+    memo_status s = memo__plan_new(g, newest(g), v, rules, newest(g) ? on_reset : NULL, g, out);
+    if (s == MEMO_OK && (*out)->instance_breakers && !fleet_breakers(g)) {
+        memo__plan_free(*out);
+        s = MEMO_E_NO_MEMORY;
+    }
+    return s;
+}
+
+memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view *v, struct memo__rules *rules)
+{
+    const struct memo__view *before = newest(g)->view;
+    memo__instant now = memo__boot(g->world->host);
+    struct memo__plan *p = NULL;
+    if (!places_room(g, before, v))
+        return MEMO_E_NO_MEMORY;
+    departed_expire(g, now);
+    if (!fleet_room(g, g->slots_used + v->count))
+        return MEMO_E_NO_MEMORY;
+    places(g, before, v, now);
+    v->refs = 1;
+    memo_status s = plan_next(g, v, rules, &p);
+    g->interrupted = s != MEMO_OK;
+    if (s != MEMO_OK)
+        return s;
+    memo__governor_age(g, v->confirmed, v->unproven, v->state);
+    publish_or_wait(g, p);
+    memo__view_drop(v); /* the plan's now */
+    return MEMO_OK;
+}
+
+memo_status memo__governor_take_rules(struct memo__governor *g, struct memo__rules *rules)
+{
+    struct memo__plan *p = NULL;
+    memo_status s = plan_next(g, newest(g)->view, rules, &p);
+    if (s == MEMO_OK)
+        publish_or_wait(g, p);
+    return s;
+}
+
+void memo__governor_age(struct memo__governor *g, memo__instant confirmed, bool unproven, int32_t state)
+{
+    memo__store(&g->state, state);
+    memo__store(&g->unproven, unproven);
+    memo__store_release(&g->confirmed, confirmed);
+}
+
+const struct memo__view *memo__governor_view(const struct memo__governor *g)
+{
+    const struct memo__plan *p = newest(g);
+    return p->view->epoch || p->view->count || p->view->revision ? p->view : NULL;
+}
+
+memo_status memo__governor_init(struct memo__governor *g, struct memo__world *w, const char *name, struct memo__rules *rules)
+{
+    uint32_t stripes = memo__stripes_count(), stride = (uint32_t)((sizeof(struct memo__governor_part) + MEMO__LINE - 1) / MEMO__LINE * MEMO__LINE);
+    struct memo__view *empty = NULL;
+    struct memo__plan *p = NULL;
+    memo_status s = MEMO_E_NO_MEMORY;
+    g->world = w;
+    (void)memo__text_copy(g->name, sizeof g->name, memo__text_of(name));
+    g->parts = (struct memo__striped){ memo__get_lines(w->alloc, (size_t)stride * stripes), stride, stripes };
+    struct memo__view_builder *b = memo__view_builder_new(w->alloc);
+    if (!g->parts.base || !b || memo__view_end(b, &empty) != MEMO_OK)
+        goto fail;
+    empty->refs = 1;
+    g->budget_parts = (struct memo__striped){ g->parts.base + offsetof(struct memo__governor_part, budget), stride, stripes };
+    memo__budget_init(&g->budget, &g->budget_parts);
+    memo__fleet_init(&g->fleet, stripes);
+    if (w->host->random(w->host->user, &g->seed, sizeof g->seed) < 0)
+        g->seed = (uint64_t)memo__now(w->host);
+    if ((s = plan_next(g, empty, rules, &p)) != MEMO_OK || (s = memo__directory_add(g, &g->slot, &g->generation)) != MEMO_OK)
+        goto fail;
+    memo__view_drop(empty);
+    publish(g, p);
+    return MEMO_OK;
+fail:
+    if (p)
+        memo__plan_free(p);
+    memo__view_drop(empty);
+    memo__drop_lines(w->alloc, g->parts.base);
+    g->parts.base = NULL;
+    return s;
+}
+
+void memo__governor_leave(struct memo__governor *g)
+{
+    memo__directory_remove(g->slot);
+    g->left = true;
+}
+
+void memo__governor_fini(struct memo__governor *g)
+{
+    const struct memo__alloc *a = g->world->alloc;
+    if (g->pending)
+        memo__plan_free(g->pending);
+    if (g->plan)
+        memo__plan_free(g->plan);
+    for (uint32_t k = 0; k < MEMO__FLEET_CHUNKS; k++) {
+        memo__drop_lines(a, g->blocks[k]);
+        memo__drop_lines(a, g->breaker_blocks[k]);
+    }
+    memo__drop_lines(a, g->parts.base);
+    memo__drop(a, g->departed);
+    memo__drop(a, g->free_slots);
+}
+
+uint64_t memo__governor_open_calls(const struct memo__governor *g)
+{
+    uint64_t open = 0;
+    for (uint32_t i = 0; i < g->parts.count; i++) {
+        const struct memo__governor_part *p = memo__governor_part(g, i);
+        open += memo__load(&p->begun) - memo__load(&p->ended);
+    }
+    return open;
+}

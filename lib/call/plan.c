@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c: joining a view to the rules. Control side; nothing here is hot. */
+#include "call/plan.h"
+#include <memo/status.h>
+#include <string.h>
+#include "base/hash.h"
+#include "call/governor.h"
+#include "policy/bulkhead.h"
+#include "policy/limiter.h"
+#include "policy/limiter_keyed.h"
+#include "policy/route.h"
+
+#define KEYS 2048 /* header values that a limit by header tells apart at once; beyond, the fullest bucket is forgotten, which costs its key nothing */
+
+void memo__view_drop(struct memo__view *v)
+{
+    if (v && __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        memo__view_free(v);
+}
+
+void memo__rules_drop(struct memo__rules *r)
+{
+    if (r && __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        memo__rules_free(r);
+}
+
+/* Organs. */
+
+struct want { enum memo__organ_kind kind; const char *name; uint64_t shape; size_t shared_bytes, part_bytes; };
+
+static void organ_drop(const struct memo__alloc *a, struct memo__organ *o)
+{
+    if (!o || --o->refs)
+        return;
+    memo__drop_lines(a, o->shared);
+    memo__drop_lines(a, o->parts.base);
+    memo__drop(a, o);
+}
+
+static struct memo__organ *organ_new(struct memo__governor *g, const struct want *w)
+{
+    const struct memo__alloc *a = g->world->alloc;
+    struct memo__organ *o = memo__get(a, sizeof *o);
+    if (!o)
+        return NULL;
+    *o = (struct memo__organ){ .id = ++g->next_organ, .refs = 1, .kind = w->kind, .shape = w->shape };
+    (void)memo__text_copy(o->name, sizeof o->name, memo__text_of(w->name));
+    uint32_t stripes = memo__stripes_count(), stride = (uint32_t)((w->part_bytes + MEMO__LINE - 1) / MEMO__LINE * MEMO__LINE);
+    o->shared = memo__get_lines(a, w->shared_bytes);
+    if (stride)
+        o->parts = (struct memo__striped){ memo__get_lines(a, (size_t)stride * stripes), stride, stripes };
+    if (o->shared && (!stride || o->parts.base))
+        return o;
+    organ_drop(a, o);
+    return NULL;
+}
+
+static struct memo__organ *find(const struct memo__plan *p, enum memo__organ_kind kind, const char *name)
+{
+    struct memo__organ *found = NULL;
+    if (!p)
+        return NULL;
+    if (kind == MEMO__ORGAN_BREAKER) {
+        found = p->breaker && strcmp(p->breaker->name, name) == 0 ? p->breaker : NULL;
+        for (uint32_t i = 0; i < p->service->routes_count && !found; i++)
+            if (p->route_breakers[i] && strcmp(p->route_breakers[i]->name, name) == 0)
+                found = p->route_breakers[i];
+        return found;
+    }
+    if (kind == MEMO__ORGAN_BULKHEAD)
+        return p->bulkhead;
+    for (uint32_t i = 0; i < p->service->limits_count && !found; i++)
+        if (p->limits[i] && p->limits[i]->kind == kind && strcmp(p->limits[i]->name, name) == 0)
+            found = p->limits[i];
+    return found;
+}
+
+struct joining { struct memo__governor *governor; const struct memo__plan *before; void (*reset)(void *user, const char *kind, const char *name); void *user; };
+
+static struct memo__organ *organ(const struct joining *j, const struct want *w)
+{
+    static const char *const kinds[] = { "breaker", "limit", "limit", "concurrency" };
+    struct memo__organ *o = find(j->before, w->kind, w->name);
+    if (o && o->shape == w->shape) {
+        o->refs++;
+        return o;
+    }
+    if (o && j->reset)
+        j->reset(j->user, kinds[w->kind], w->name);
+    return organ_new(j->governor, w);
+}
+
+static struct memo__organ *breaker_organ(const struct joining *j, const char *name, const struct memo__breaker_rule *rule)
+{
+    uint64_t shape = memo__mix64((uint64_t)rule->window);
+    struct want w = { MEMO__ORGAN_BREAKER, name, shape, sizeof(struct memo__breaker), sizeof(struct memo__breaker_part) };
+    struct memo__organ *o = organ(j, &w);
+    if (o && o->refs == 1)
+        memo__breaker_init(o->shared, &o->parts);
+    return o;
+}
+
+static struct memo__organ *limit_organ(const struct joining *j, const struct memo__limit_rule *rule)
+{
+    bool keyed = rule->by_header != MEMO__NO_INDEX;
+    uint64_t parameters[3] = { rule->count, (uint64_t)rule->period, rule->burst };
+    struct want w = { keyed ? MEMO__ORGAN_KEYED_LIMIT : MEMO__ORGAN_LIMIT, rule->name, memo__hash(keyed, parameters, sizeof parameters),
+                      keyed ? memo__keyed_size(KEYS) : sizeof(struct memo__limiter), keyed ? 0 : sizeof(struct memo__lease_part) };
+    struct memo__organ *o = organ(j, &w);
+    if (o && o->refs == 1) {
+        if (keyed)
+            memo__keyed_init(o->shared, KEYS, rule);
+        else
+            memo__limiter_init(o->shared, &o->parts, rule);
+    }
+    return o;
+}
+
+/* Permits that are out must come back to where they are from: another max or exactness changes the organ instead of replacing it. */
+static struct memo__organ *bulkhead_organ(const struct joining *j, const struct memo__concurrency_rule *rule)
+{
+    struct want w = { MEMO__ORGAN_BULKHEAD, "concurrency", 0, sizeof(struct memo__bulkhead), sizeof(struct memo__lease_part) };
+    struct memo__organ *o = organ(j, &w);
+    if (o && o->refs == 1)
+        memo__bulkhead_init(o->shared, &o->parts, rule);
+    else if (o && memcmp(&j->before->service->concurrency, rule, sizeof *rule) != 0)
+        memo__bulkhead_change(o->shared, &o->parts, rule);
+    return o;
+}
+
+/* All organs of the service; false: no memory. */
+static bool organs(struct memo__plan *p, const struct joining *j)
+{
+    const struct memo__service_rules *s = p->service;
+    const struct memo__breaker_rule *whole = &s->routes[s->routes_count - 1].breaker;
+    bool good = true;
+    if (whole->on && whole->scope == MEMO__SCOPE_SERVICE)
+        good = (p->breaker = breaker_organ(j, "service", whole)) != NULL;
+    for (uint32_t i = 0; i < s->routes_count && good; i++) {
+        const struct memo__breaker_rule *b = &s->routes[i].breaker;
+        p->instance_breakers = p->instance_breakers || (b->on && b->scope == MEMO__SCOPE_INSTANCE);
+        if (b->on && b->scope == MEMO__SCOPE_ROUTE)
+            good = (p->route_breakers[i] = breaker_organ(j, s->routes[i].name, b)) != NULL;
+    }
+    for (uint32_t i = 0; i < s->limits_count && good; i++)
+        good = (p->limits[i] = limit_organ(j, &s->limits[i])) != NULL;
+    if (s->concurrency.on && good)
+        good = (p->bulkhead = bulkhead_organ(j, &s->concurrency)) != NULL;
+    return good;
+}
+
+/* One gate for each route, complete but for the hashes of keyed limits. */
+static bool gates(struct memo__plan *p)
+{
+    const struct memo__service_rules *s = p->service;
+    if (!(p->gates = memo__get_array(&p->alloc, s->routes_count, sizeof *p->gates)))
+        return false;
+    for (uint32_t i = 0; i < s->routes_count; i++) {
+        struct memo__gate *g = &p->gates[i];
+        const struct memo__route_rule *r = &s->routes[i];
+        struct memo__organ *b = p->route_breakers[i] ? p->route_breakers[i] : r->breaker.on && r->breaker.scope == MEMO__SCOPE_SERVICE ? p->breaker : NULL;
+        g->mode = s->mode;
+        if (b)
+            g->breakers[g->breakers_count++] = (struct memo__gate_breaker){ b->shared, &r->breaker };
+        for (uint32_t n = 0; n < r->limits_count; n++) {
+            struct memo__organ *o = p->limits[r->limits[n]];
+            g->limits[g->limits_count++] = (struct memo__gate_limit){ .limiter = o->kind == MEMO__ORGAN_LIMIT ? o->shared : NULL, .parts = o->parts,
+                                                                      .keyed = o->kind == MEMO__ORGAN_KEYED_LIMIT ? o->shared : NULL, .rule = &s->limits[r->limits[n]] };
+        }
+        if (p->bulkhead) {
+            g->bulkhead = p->bulkhead->shared;
+            g->bulkhead_parts = p->bulkhead->parts;
+            g->concurrency = &s->concurrency;
+        }
+    }
+    return true;
+}
+
+/* Candidates. */
+
+static bool pickable(const struct memo__view_entry *e)
+{
+    return e->healthy && e->weight > 0;
+}
+
+static bool in_subset(const struct memo__view *v, const struct memo__view_entry *e, const struct memo__subset *s)
+{
+    for (uint32_t i = 0; i < s->labels_count; i++) {
+        const char *value = memo__view_label(v, e, s->labels[i].name);
+        if (!value || strcmp(value, s->labels[i].value) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Fills one pool from `at`, which has room for three words an entry; returns the words used. */
+static size_t pool_fill(struct memo__pool *pool, const struct memo__view *v, const struct memo__subset *s, uint32_t *at)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < v->count; i++)
+        n += pickable(&v->entries[i]) && (!s || in_subset(v, &v->entries[i], s));
+    uint32_t *slots = at, *weights = at + n, *entries = at + 2 * (size_t)n, k = 0;
+    for (uint32_t i = 0; i < v->count && k < n; i++) {
+        const struct memo__view_entry *e = &v->entries[i];
+        if (!pickable(e) || (s && !in_subset(v, e, s)))
+            continue;
+        slots[k] = e->slot;
+        weights[k] = e->weight;
+        entries[k++] = i;
+    }
+    pool->from = (struct memo__candidates){ .slots = slots, .weights = weights, .count = n };
+    pool->entries = entries;
+    return 3 * (size_t)n;
+}
+
+static uint32_t slots_count(const struct memo__view *v)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < v->count; i++)
+        most = v->entries[i].slot >= most ? v->entries[i].slot + 1 : most;
+    return most;
+}
+
+/* Words that the pools take: every endpoint once in `all`, and once in each subset that it is in. */
+static size_t pool_words(const struct memo__plan *p)
+{
+    const struct memo__view *v = p->view;
+    size_t entries = v->count;
+    for (uint32_t s = 0; s < p->service->subsets_count; s++)
+        for (uint32_t i = 0; i < v->count; i++)
+            entries += in_subset(v, &v->entries[i], &p->service->subsets[s]);
+    return 3 * entries;
+}
+
+static bool pools(struct memo__plan *p)
+{
+    p->slots_count = slots_count(p->view);
+    uint32_t *at = memo__get_array(&p->alloc, pool_words(p) + p->slots_count + 1, sizeof *at);
+    if (!at)
+        return false;
+    p->memory = p->by_slot = at;
+    memset(at, 0xff, p->slots_count * sizeof *at);
+    for (uint32_t i = 0; i < p->view->count; i++)
+        p->by_slot[p->view->entries[i].slot] = i;
+    at += p->slots_count;
+    at += pool_fill(&p->all, p->view, NULL, at);
+    for (uint32_t s = 0; s < p->service->subsets_count; s++)
+        at += pool_fill(&p->subsets[s], p->view, &p->service->subsets[s], at);
+    return true;
+}
+
+/* The newest of those that have left, copied: readers must not look at the governor's own list. */
+static bool gone(struct memo__plan *p, const struct memo__governor *g)
+{
+    uint32_t n = g->departed_count < MEMO__GONE_MAX ? g->departed_count : MEMO__GONE_MAX;
+    if (n && !(p->gone = memo__get_array(&p->alloc, n, sizeof *p->gone)))
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct memo__departed *d = &g->departed[g->departed_count - 1 - i];
+        p->gone[i] = (struct memo__gone){ d->slot, memo__load(&memo__fleet_state(&g->fleet, d->slot)->generation), "" };
+        memcpy(p->gone[i].id, d->id, sizeof d->id);
+    }
+    p->gone_count = n;
+    return true;
+}
+
+memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *before, struct memo__view *v, struct memo__rules *r,
+                           void (*reset)(void *user, const char *kind, const char *name), void *user, struct memo__plan **out)
+{
+    struct memo__plan *p = memo__get(g->world->alloc, sizeof *p);
+    if (!p)
+        return MEMO_E_NO_MEMORY;
+    struct joining j = { g, before, reset, user };
+    p->alloc = *g->world->alloc;
+    p->service = memo__rules_for(r, memo__text_of(g->name));
+    p->view = v;
+    memo__wants_init(&p->wants, p->service);
+    bool good = pools(p) && organs(p, &j) && gates(p) && gone(p, g);
+    p->view = NULL;
+    if (!good) {
+        memo__plan_free(p);
+        return MEMO_E_NO_MEMORY;
+    }
+    p->view = memo__view_hold(v);
+    p->rules = memo__rules_hold(r);
+    *out = p;
+    return MEMO_OK;
+}
+
+void memo__plan_free(struct memo__plan *p)
+{
+    struct memo__alloc a = p->alloc;
+    organ_drop(&a, p->breaker);
+    organ_drop(&a, p->bulkhead);
+    for (uint32_t i = 0; i < MEMO__ROUTES_MAX; i++)
+        organ_drop(&a, p->route_breakers[i]);
+    for (uint32_t i = 0; i < MEMO__PLAN_LIMITS_MAX; i++)
+        organ_drop(&a, p->limits[i]);
+    memo__view_drop(p->view);
+    memo__rules_drop(p->rules);
+    memo__drop(&a, p->memory);
+    memo__drop(&a, p->gates);
+    memo__drop(&a, p->gone);
+    memo__drop(&a, p);
+}
+
+struct memo__organ *memo__plan_organ(const struct memo__plan *p, uint32_t id)
+{
+    if (p->breaker && p->breaker->id == id)
+        return p->breaker;
+    if (p->bulkhead && p->bulkhead->id == id)
+        return p->bulkhead;
+    for (uint32_t i = 0; i < p->service->routes_count; i++)
+        if (p->route_breakers[i] && p->route_breakers[i]->id == id)
+            return p->route_breakers[i];
+    return NULL;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.h: what one call remembers, inside the caller's 512 bytes: enough to go on, to give everything back, and to explain itself.
+ *
+ * No pointers: the service is a slot and a generation of the directory, endpoints are a slot and a generation of the service's fleet, breakers and the bulkhead are ids of organs. Whatever has
+ * been replaced meanwhile is simply not found any more, and late reports are dropped. */
+#ifndef MEMO__CALL_RECORD_H
+#define MEMO__CALL_RECORD_H
+#include <memo/call.h>
+#include "base/instant.h"
+#include "model/rules.h"
+#include "policy/breaker.h"
+#include "telemetry/trace.h"
+
+#define MEMO__RECORD_PATH 40    /* bytes of the path that are kept for the explanation */
+#define MEMO__RECORD_METHOD 8
+
+enum memo__call_phase { MEMO__CALL_NONE = 0, MEMO__CALL_READY, MEMO__CALL_FLYING, MEMO__CALL_DONE, MEMO__CALL_REFUSED, MEMO__CALL_ENDED };
+
+enum { /* flags of an attempt */
+    MEMO__TRY_REPORTED = 1, MEMO__TRY_FAILED = 2, MEMO__TRY_IGNORED = 4, MEMO__TRY_OTHER = 8 /* a second candidate was scored */,
+    MEMO__TRY_PANIC = 16, MEMO__TRY_AGAIN = 32 /* the same endpoint again: nothing else was left */, MEMO__TRY_SLOW = 64, MEMO__TRY_WAITED = 128
+};
+
+struct memo__try { /* one attempt: 48 bytes */
+    uint32_t slot, generation;
+    uint32_t other_slot, other_generation;
+    float score, other_score;
+    uint32_t start_us, end_us;      /* since the call began */
+    struct memo__permit permit;     /* of the endpoint's own breaker */
+    int16_t http;
+    int8_t grpc;
+    uint8_t kind;                   /* MEMO_OUTCOME_... */
+    uint8_t flags;
+    uint8_t again;                  /* enum memo__retry_reason */
+    uint16_t wait_ms;               /* backoff before the next */
+};
+
+struct memo__record {
+    size_t size;                    /* of memo_call */
+    uint32_t seal;                  /* says that this was begun, and in which process */
+    uint8_t phase, attempts, method, route;
+    uint32_t service, service_generation;
+    memo__instant begun, deadline, last;
+    uint64_t id;                    /* for people: the first digits name the call; spans are drawn from it */
+    uint64_t revision, view_revision; /* of rules and view */
+    uint64_t hash;                  /* of the value that the first keyed limit was asked with */
+    struct memo__trace trace;       /* span: the parent's */
+    int32_t status;                 /* of a refusal, else of the call */
+    int32_t age_ms;                 /* of the view at begin, -1 unproven */
+    uint32_t breaker, bulkhead;     /* ids of organs, 0: none */
+    struct memo__permit permit;     /* of the breaker */
+    uint32_t breaker_calls, breaker_bad; /* as it stood at the first failure or refusal */
+    uint32_t limit_left;            /* tokens, likewise */
+    uint16_t budget;                /* tenths of tokens, likewise */
+    uint8_t noted;                  /* the last four were written */
+    uint8_t refused_kind, refused_by; /* MEMO__GATE_..., and which limit: index into the service's limits */
+    uint8_t would;                  /* bits of memo__gate_result */
+    uint8_t why, why_route, why_want; /* the first route that was not taken */
+    uint8_t view_state, subset, breaker_phase, probe;
+    char method_text[MEMO__RECORD_METHOD];
+    char path[MEMO__RECORD_PATH];
+    struct memo__try tries[MEMO__ATTEMPTS_MAX];
+};
+_Static_assert(sizeof(struct memo__record) <= sizeof(memo_call), "memo_call is frozen at 512 bytes");
+
+static inline struct memo__record *memo__record_of(memo_call *k)
+{
+    return (struct memo__record *)(void *)k;
+}
+#endif

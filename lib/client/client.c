@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.c: a client's life: built, running, draining, gone.
+ *
+ * new reads settings and does nothing else; start opens the sources under the turn; free accepts any state. Construction has one exit: memo_client_free tolerates half-built clients. */
+#define _GNU_SOURCE
+#include "client/client.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/status.h"
+#include "client/admin.h"
+#include "client/engine.h"
+#include "client/request.h"
+
+#define SWEEP_EVERY (5 * MEMO__S)    /* idle connections are looked at */
+
+static const char *variable(void *user, const char *name)
+{
+    (void)user;
+    return secure_getenv(name);
+}
+
+static void warn(void *user, const char *sentence)
+{
+    memo_client *c = user;
+    memo__client_log(c, MEMO_LOG_WARN, "%s", sentence);
+}
+
+memo_status memo_client_new(memo_client **out, memo_error *e)
+{
+    if (!out)
+        return memo__fail(e, MEMO_E_ARGUMENT, "out is NULL");
+    *out = NULL;
+    memo__process_check();
+    struct memo__alloc a = memo__alloc_default;
+    memo_client *c = memo__get_lines(&a, sizeof *c);
+    if (!c)
+        return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for a client");
+    c->alloc = a;
+    c->host = &memo__host_linux;
+    c->events.fd = -1;
+    c->owner.rules.dir = -1;
+    c->shared.lines_end = &c->shared.lines;
+    memo__lock_init(&c->shared.lock);
+    memo__log_init(&c->log, MEMO_LOG_WARN);
+    struct memo__settings_world world = { .host = c->host, .variable = variable, .warn = warn, .user = c };
+    memo_status s = memo__settings_init(&c->settings, &c->alloc, &world, e);
+    if (s != MEMO_OK) {
+        memo_client_free(c);
+        return s;
+    }
+    memo__log_set_level(&c->log, memo__setting_level(&c->settings, MEMO__SETTING_LOG_LEVEL));
+    *out = c;
+    return MEMO_OK;
+}
+
+memo_status memo_client_set(memo_client *c, const char *name, const char *value, memo_error *e)
+{
+    if (!c || !name)
+        return memo__fail(e, MEMO_E_ARGUMENT, "client and name are needed");
+    if (memo__load(&c->phase) != MEMO__BUILT)
+        return memo__fail(e, MEMO_E_STATE, "settings are fixed once a client is started");
+    memo_status s = memo__settings_set(&c->settings, name, value, e);
+    if (s == MEMO_OK)
+        memo__log_set_level(&c->log, memo__setting_level(&c->settings, MEMO__SETTING_LOG_LEVEL));
+    return s;
+}
+
+memo_status memo_client_get_setting(memo_client *c, const char *name, char *value, size_t n, char *origin, size_t origin_n)
+{
+    if (!c || !name || (n && !value) || (origin_n && !origin))
+        return MEMO_E_ARGUMENT;
+    int32_t i = memo__settings_find(&c->settings, name);
+    if (i < 0)
+        return MEMO_E_SETTING;
+    bool whole = true;
+    if (n)
+        whole = memo__text_copy(value, n, memo__text_of(memo__setting_shown(&c->settings, (uint32_t)i)));
+    if (origin_n)
+        whole = memo__text_copy(origin, origin_n, memo__text_of(memo__setting_origin(&c->settings, (uint32_t)i))) && whole;
+    return whole ? MEMO_OK : MEMO_E_TRUNCATED;
+}
+
+static void on_trouble(void *user, const char *service, memo_status s, const char *text)
+{
+    memo_client *c = user;
+    const char *registry = memo__setting_text(&c->settings, MEMO__SETTING_REGISTRY);
+    if (!service)
+        memo__store(&c->owner.registry_up, s == MEMO_OK);
+    memo__client_event(c, MEMO_EVENT_SOURCE, service, registry, s, 0, "%s", text ? text : "");
+    memo__client_log(c, s == MEMO_OK ? MEMO_LOG_INFO : MEMO_LOG_WARN, "registry %s%s%s: %s", registry, service ? ", service " : "", service ? service : "",
+                     text && text[0] ? text : memo_status_name(s));
+}
+
+static void on_watch_log(void *user, int32_t level, const char *line)
+{
+    memo__client_log(user, level, "%s", line);
+}
+
+static void on_sweep(struct memo__timer *t, void *user)
+{
+    memo_client *c = user;
+    struct memo__engine *g = memo__turn_take();
+    memo__http_pool_sweep(c->http, memo__loop_now(g->loop));
+    (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), SWEEP_EVERY), on_sweep, c);
+    memo__turn_drop();
+}
+
+static memo_status pool_open(memo_client *c, memo_error *e)
+{
+    const struct memo__settings *s = &c->settings;
+    const char *ca = memo__setting_text(s, MEMO__SETTING_CA_FILE);
+    struct memo__http_options o = {
+        .ca_file = ca[0] ? ca : NULL,
+        .idle_per_endpoint = memo__setting_count(s, MEMO__SETTING_HTTP_MAX_IDLE),
+        .lifetime_ns = memo__setting_ns(s, MEMO__SETTING_HTTP_MAX_AGE),
+        .head_bytes = (uint32_t)memo__setting_bytes(s, MEMO__SETTING_HTTP_MAX_HEADERS),
+        .body_bytes = (size_t)memo__setting_bytes(s, MEMO__SETTING_HTTP_MAX_BODY),
+    };
+    return memo__http_pool_new(&c->alloc, c->host, &o, &c->http, e);
+}
+
+static memo_status watch_open(memo_client *c, struct memo__engine *g, memo_error *e)
+{
+    const struct memo__settings *s = &c->settings;
+    struct memo__ground ground = { .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dns = g->dns, .dirs = g->dirs };
+    struct memo__watch_options o = {
+        .cache_dir = memo__setting_text(s, MEMO__SETTING_CACHE_DIR),
+        .cache_on = memo__setting_bool(s, MEMO__SETTING_CACHE),
+        .cache_max_age = memo__setting_ns(s, MEMO__SETTING_CACHE_MAX_AGE),
+        .protect_share = memo__setting_ppm(s, MEMO__SETTING_PROTECTION),
+        .log = on_watch_log, .log_user = c,
+    };
+    struct memo__watch_sink sink = { memo__service_view, memo__service_borrow, memo__service_age, on_trouble, c };
+    c->owner.registry_up = true;
+    return memo__watch_open(&ground, memo__setting_text(s, MEMO__SETTING_REGISTRY), &o, &sink, &c->owner.watch, e);
+}
+
+static void on_turn(struct memo__world *w, const struct memo__turn *t)
+{
+    memo_client *c = w->user;
+    memo__client_event(c, t->kind, t->service, t->subject, t->status, 0, "%s", t->text);
+}
+
+static memo_status world_open(memo_client *c)
+{
+    const struct memo__settings *s = &c->settings;
+    c->world.alloc = &c->alloc;
+    c->world.host = c->host;
+    c->world.process = memo__process_number;
+    c->world.slow_call = memo__setting_ns(s, MEMO__SETTING_SLOW_CALL);
+    c->world.disabled = memo__setting_bool(s, MEMO__SETTING_DISABLED);
+    c->world.connect_timeout_ms = memo__setting_ns(s, MEMO__SETTING_HTTP_CONNECT_TIMEOUT) / MEMO__MS;
+    c->world.turned = on_turn;
+    c->world.retire = memo__engine_retire;
+    c->world.user = c;
+    return memo__ring_init(&c->alloc, &c->world.ring, memo__setting_count(s, MEMO__SETTING_EXPLAIN_RING));
+}
+
+/* What start opens, in order; whatever fails leaves the rest to memo_client_free. */
+static memo_status open_all(memo_client *c, struct memo__engine *g, memo_error *e)
+{
+    memo_status s = watch_open(c, g, e);
+    if (s == MEMO_OK)
+        s = memo__rules_open(c, e);
+    if (s == MEMO_OK && !g->admin)
+        s = memo__admin_open(g, c, &g->admin, e);
+    if (s == MEMO_OK)
+        s = memo__timer_start(g->loop, &c->owner.sweep, memo__after(memo__loop_now(g->loop), SWEEP_EVERY), on_sweep, c);
+    return s;
+}
+
+/* Takes back what open_all did. */
+static void close_all(memo_client *c)
+{
+    struct memo__engine *g = memo__turn_take();
+    memo__timer_stop(g->loop, &c->owner.sweep);
+    memo__admin_client_gone(g->admin, c);
+    memo__rules_close(c);
+    memo__watch_close(c->owner.watch);
+    c->owner.watch = NULL;
+    memo__requests_abandon(c);
+    memo__orphans_free(c);
+    memo__turn_drop();
+    memo__engine_settle();
+    memo__engine_leave(c);
+}
+
+memo_status memo_client_start(memo_client *c, memo_error *e)
+{
+    if (!c)
+        return memo__fail(e, MEMO_E_ARGUMENT, "client is NULL");
+    memo__process_check();
+    if (memo__load(&c->phase) != MEMO__BUILT)
+        return memo__fail(e, MEMO_E_STATE, "this client has been started already");
+    memo_status s;
+    if ((s = world_open(c)) != MEMO_OK || (s = memo__events_init(&c->alloc, &c->events)) != MEMO_OK)
+        (void)memo__fail(e, s, "no memory or descriptors for a client");
+    else
+        s = pool_open(c, e);
+    if (s == MEMO_OK && (s = memo__engine_join(c, e)) == MEMO_OK) {
+        struct memo__engine *g = memo__turn_take();
+        s = open_all(c, g, e);
+        memo__turn_drop();
+        if (s != MEMO_OK)
+            close_all(c);
+    }
+    if (s == MEMO_OK) {
+        memo__store(&c->phase, MEMO__RUNNING);
+        memo__store(&c->world.admits, 1);
+        return s;
+    }
+    memo__http_pool_free(c->http);
+    c->http = NULL;
+    memo__events_fini(&c->alloc, &c->events);
+    memo__ring_fini(&c->alloc, &c->world.ring);
+    return s;
+}
+
+/* What is not there yet; NULL: all is. With the client's lock. */
+static const char *missing(memo_client *c, char *what, size_t n)
+{
+    if (!c->shared.rules_ready)
+        return "the rules";
+    for (memo_service *s = c->shared.services; s; s = s->next) {
+        if (memo__load(&s->governor.state) == MEMO_VIEW_EMPTY) {
+            (void)memo__text_copy(what, n, memo__text_of(s->governor.name));
+            return what;
+        }
+    }
+    for (memo_registration *r = c->shared.registrations; r; r = r->next) {
+        if (!r->told.acknowledged && !r->told.withdrawn && !r->told.orphan) {
+            (void)memo__text_copy(what, n, memo__text_of(r->lease.service));
+            return what;
+        }
+    }
+    return NULL;
+}
+
+memo_status memo_client_wait(memo_client *c, int64_t timeout_ms, memo_error *e)
+{
+    if (!c || timeout_ms < -1)
+        return memo__fail(e, MEMO_E_ARGUMENT, "a client is needed, and a timeout of -1 or more");
+    memo__process_check();
+    if (memo__load(&c->phase) != MEMO__RUNNING)
+        return memo__fail(e, MEMO_E_STATE, "the client is not running");
+    memo__instant until = timeout_ms < 0 ? MEMO__NEVER : memo__after_ms(memo__now(c->host), timeout_ms);
+    char name[MEMO__NAME_MAX];
+    memo__lock_take(&c->shared.lock);
+    const char *what;
+    while ((what = missing(c, name, sizeof name)) && memo__wait(&c->shared.lock, until))
+        ;
+    what = missing(c, name, sizeof name);
+    memo__lock_drop(&c->shared.lock);
+    return what ? memo__fail(e, MEMO_E_TIMEOUT, "after %lld ms still missing: %s", (long long)timeout_ms, what) : MEMO_OK;
+}
+
+/* Calls that have begun and not ended, of all services. */
+static uint64_t calls_open(memo_client *c)
+{
+    uint64_t open = 0;
+    memo__lock_take(&c->shared.lock);
+    for (memo_service *s = c->shared.services; s; s = s->next)
+        open += memo__governor_open_calls(&s->governor);
+    memo__lock_drop(&c->shared.lock);
+    return open;
+}
+
+memo_status memo_client_drain(memo_client *c, int64_t timeout_ms)
+{
+    if (!c || timeout_ms < 0)
+        return MEMO_E_ARGUMENT;
+    memo__process_check();
+    if (memo__load(&c->phase) == MEMO__BUILT)
+        return MEMO_E_STATE;
+    memo__store(&c->phase, MEMO__DRAINING);
+    (void)memo__turn_take();
+    memo__lock_take(&c->shared.lock);
+    memo_registration *r = c->shared.registrations;
+    memo__lock_drop(&c->shared.lock);
+    for (; r; r = r->next)
+        memo__registration_unwant(r);
+    memo__turn_drop();
+    memo__store(&c->world.admits, 0);
+    memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
+    while (calls_open(c)) {
+        memo__instant now = memo__now(c->host);
+        if (memo__reached(now, until))
+            return MEMO_E_TIMEOUT;
+        memo__lock_take(&c->shared.lock); /* nobody wakes for the end of a call: that would cost every call; so look every 5 ms */
+        (void)memo__wait(&c->shared.lock, memo__earlier(until, memo__after_ms(now, 5)));
+        memo__lock_drop(&c->shared.lock);
+    }
+    return MEMO_OK;
+}
+
+void memo_client_free(memo_client *c)
+{
+    if (!c)
+        return;
+    memo__process_check();
+    memo__store(&c->world.admits, 0);
+    if (memo__load(&c->phase) != MEMO__BUILT) {
+        close_all(c);
+        memo__http_pool_free(c->http);
+        memo__events_fini(&c->alloc, &c->events);
+        memo__ring_fini(&c->alloc, &c->world.ring);
+    }
+    memo__lines_drop(c);
+    memo__settings_fini(&c->settings);
+    memo__log_fini(&c->log);
+    memo__lock_fini(&c->shared.lock);
+    struct memo__alloc a = c->alloc;
+    memo__drop_lines(&a, c);
+}
+
+void memo__client_after_fork(memo_client *c)
+{
+    memo__lock_init(&c->shared.lock);
+    memo__log_after_fork(&c->log);
+    c->shared.sink_busy = 0;
+    c->world.process = memo__process_number;
+    memo__events_after_fork(&c->events);
+    if (c->http)
+        memo__http_pool_after_fork(c->http);
+    memo__registrations_after_fork(c);
+    if (c->owner.watch)
+        memo__watch_forked(c->owner.watch);
+}

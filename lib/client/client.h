@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.h: what is behind the handles, grouped by who may touch it. */
+#ifndef MEMO__CLIENT_CLIENT_H
+#define MEMO__CLIENT_CLIENT_H
+#include <memo/memo.h>
+#include "base/alloc.h"
+#include "base/host.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "call/governor.h"
+#include "client/events.h"
+#include "model/rules.h"
+#include "model/settings.h"
+#include "net/http.h"
+#include "sources/dirwatch.h"
+#include "sources/watch.h"
+
+enum memo__client_phase { MEMO__BUILT, MEMO__RUNNING, MEMO__DRAINING };
+
+struct memo_service {
+    struct memo__governor governor;  /* first: the hot part; freed with it after a grace period */
+    memo_client *client;
+    memo_service *next;
+    uint32_t refs;                   /* client->shared.lock */
+    uint32_t watched;                /* relaxed: are view changes to be events? */
+};
+
+struct memo_registration {
+    struct memo__lease lease;        /* with the turn; its texts are ours */
+    memo_client *client;
+    memo_registration *next;         /* client->shared.lock, and changed only with the turn */
+    const char *pairs[MEMO__LABELS_MAX][2];
+    uint32_t weight;                 /* wanted when the state is "up" */
+    bool draining, wanted;
+    struct {                         /* client->shared.lock */
+        uint64_t token;
+        memo__instant until;         /* boot clock */
+        memo_status status;          /* of the last word */
+        bool acknowledged;           /* the state wanted now */
+        bool withdrawn, freed;
+        bool orphan;                 /* of a parent process: no lease of ours */
+    } told;
+};
+
+/* The rules document in force, and where it comes from. With the turn. */
+struct memo__rules_source {
+    struct memo__rules *now;         /* held by plans too: counted in rules_refs */
+    char *path;                      /* NULL: inline or none */
+    int dir;                         /* descriptor of its directory, -1: none */
+    struct memo__dirwatch_item item;
+    struct memo__timer poll;
+    uint64_t hash;                   /* of the text seen last, good or bad */
+    uint64_t revision;
+    bool bad;                        /* what was seen last did not compile: the one before stays */
+};
+
+struct memo__line { struct memo__line *next; int32_t level; char text[]; }; /* a log line on its way to a sink */
+
+struct memo_client {
+    struct memo__alloc alloc;                          /* fixed at birth */
+    const struct memo__host *host;
+    struct memo__settings settings;                    /* fixed at start */
+    struct memo__world world;                          /* what the call room sees of us */
+    struct memo__http_pool *http;                      /* any thread */
+    struct memo__events events;                        /* any thread */
+    struct memo__log log;                              /* any thread */
+    uint32_t phase;                                    /* relaxed */
+    memo_client *next;                                 /* the engine's list; with the turn */
+    struct {                                           /* with the turn */
+        struct memo__watch *watch;
+        struct memo__rules_source rules;
+        struct memo__timer sweep;
+        bool registry_up;
+    } owner;
+    struct {                                           /* any thread, under its lock; waiters are woken at every change */
+        struct memo__lock lock;
+        memo_service *services;
+        memo_registration *registrations;
+        struct memo__request *requests;
+        struct memo__line *lines, **lines_end;
+        uint32_t lines_count;
+        memo_log_fn *sink;
+        void *sink_user;
+        uint32_t sink_busy;
+        bool delivering;
+        bool rules_ready;
+    } shared;
+};
+
+/* In a forked child, with the turn. */
+void memo__client_after_fork(memo_client *c);
+/* Delivers what log lines wait, of all clients; never with the turn. */
+void memo__clients_deliver(void);
+
+/* A line of log: to stderr at once, to a caller's sink from the driver and without a lock. */
+void memo__client_log(memo_client *c, int32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void memo__client_event(memo_client *c, int32_t kind, const char *service, const char *subject, memo_status s, uint64_t revision, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+
+/* service.c: what the watch tells, with the turn */
+bool memo__service_name_valid(const char *name);
+memo_status memo__service_view(void *client, const char *service, struct memo__view *v);
+const struct memo__view *memo__service_borrow(void *client, const char *service);
+void memo__service_age(void *client, const char *service, memo__instant confirmed, bool unproven, int32_t state);
+/* With the turn: joins every service to the rules in force. */
+memo_status memo__services_replan(memo_client *c);
+
+/* rules.c, with the turn */
+memo_status memo__rules_open(memo_client *c, memo_error *e);
+void memo__rules_close(memo_client *c);
+
+/* registration.c, with the turn */
+void memo__registrations_after_fork(memo_client *c);
+void memo__registration_unwant(memo_registration *r);
+void memo__orphans_free(memo_client *c); /* those freed by the caller whose withdrawal nobody acknowledged */
+
+void memo__lines_drop(memo_client *c);
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine.c: see engine.h for the picture. */
+#define _GNU_SOURCE
+#include "client/engine.h"
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+#include "base/lock.h"
+#include "base/status.h"
+#include "client/admin.h"
+#include "client/client.h"
+#include "net/dns.h"
+#include "sources/dirwatch.h"
+
+#define RECLAIM_EVERY (1 * MEMO__MS) /* while readers hold something up */
+
+static struct {
+    struct memo__lock lock;          /* joining and leaving */
+    struct memo__lock turn;
+    const void *driver;              /* who has the turn: the address of a thread's own word */
+    uint32_t depth;
+    struct memo__engine *engine;
+    pthread_t thread;
+    const void *engine_thread;       /* as driver */
+    bool threaded, stopping;
+} process = { .lock = MEMO__LOCK_STATIC, .turn = MEMO__LOCK_STATIC };
+
+static __thread char me __attribute__((tls_model("initial-exec")));
+
+static void turn_lock(void)
+{
+    if (memo__load(&process.driver) == &me) {
+        process.depth++;
+        return;
+    }
+    memo__lock_take(&process.turn);
+    memo__store(&process.driver, (const void *)&me);
+    process.depth = 1;
+}
+
+static void turn_unlock(void)
+{
+    if (--process.depth)
+        return;
+    memo__store(&process.driver, (const void *)NULL);
+    memo__lock_drop(&process.turn);
+}
+
+struct memo__engine *memo__turn_take(void)
+{
+    turn_lock();
+    return process.engine;
+}
+
+void memo__turn_drop(void)
+{
+    turn_unlock();
+}
+
+bool memo__engine_is_me(void)
+{
+    return memo__load(&process.engine_thread) == &me;
+}
+
+static void on_reclaim(struct memo__timer *t, void *user)
+{
+    struct memo__engine *g = user;
+    if (memo__reclaim(&g->reclaimer))
+        (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), RECLAIM_EVERY), on_reclaim, g);
+}
+
+void memo__engine_retire(struct memo__retired *r, void (*release)(struct memo__retired *r))
+{
+    struct memo__engine *g = process.engine;
+    memo__retire(&g->reclaimer, r, release);
+    if (!g->reclaim_timer.place)
+        (void)memo__timer_start(g->loop, &g->reclaim_timer, memo__loop_now(g->loop), on_reclaim, g);
+}
+
+void memo__engine_settle(void)
+{
+    for (;;) {
+        struct memo__engine *g = memo__turn_take();
+        bool more = g && memo__reclaim(&g->reclaimer);
+        memo__turn_drop();
+        if (!more)
+            return;
+        (void)sched_yield();
+    }
+}
+
+/* The engine's thread: never in the turn while it waits. */
+static void *engine_main(void *user)
+{
+    struct memo__engine *g = user;
+    struct pollfd ready = { .fd = memo__loop_fd(g->loop), .events = POLLIN };
+    (void)pthread_setname_np(pthread_self(), "memo");
+    memo__store(&process.engine_thread, (const void *)&me);
+    for (;;) {
+        (void)poll(&ready, 1, -1);
+        turn_lock();
+        bool stop = process.stopping;
+        if (!stop)
+            (void)memo__loop_step(g->loop, 0);
+        turn_unlock();
+        memo__clients_deliver(); /* log lines: outside of the turn, because sinks may call anything */
+        if (stop)
+            return NULL;
+    }
+}
+
+/* All signals blocked: a host's handlers run on the host's threads. */
+static memo_status thread_start(struct memo__engine *g, memo_error *e)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    process.stopping = false;
+    int wrong = pthread_create(&process.thread, NULL, engine_main, g);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    process.threaded = wrong == 0;
+    return wrong ? memo__fail(e, MEMO_E_NO_MEMORY, "cannot start the engine thread (error %d)", wrong) : MEMO_OK;
+}
+
+static void before_fork(void)
+{
+    memo__lock_take(&process.lock);
+    turn_lock();
+}
+
+static void after_fork_here(void)
+{
+    turn_unlock();
+    memo__lock_drop(&process.lock);
+}
+
+/* In the child, once: nobody else has a turn here, for nobody else exists. */
+static void rebuild(void)
+{
+    memo__readers_after_fork();
+    memo__lock_init(&process.lock);
+    memo__lock_init(&process.turn);
+    process.driver = NULL;
+    process.depth = 0;
+    process.threaded = false;
+    process.engine_thread = NULL;
+    struct memo__engine *g = process.engine;
+    if (!g)
+        return;
+    turn_lock();
+    (void)memo__loop_after_fork(g->loop);
+    memo__dirwatch_forked(g->dirs);
+    (void)memo__dns_after_fork(g->dns);
+    memo__admin_after_fork(g->admin);
+    for (memo_client *c = g->clients; c; c = c->next)
+        memo__client_after_fork(c);
+    turn_unlock();
+    (void)thread_start(g, NULL);
+}
+
+static void prepare_for_forks(void)
+{
+    memo__process_rebuild = rebuild;
+    memo__process_page_make();
+    (void)pthread_atfork(before_fork, after_fork_here, memo__process_wipe);
+}
+
+static void engine_free(struct memo__engine *g)
+{
+    if (!g)
+        return;
+    memo__admin_free(g->admin);
+    memo__dns_free(g->dns);
+    memo__dirwatch_free(g->dirs);
+    while (memo__reclaim(&g->reclaimer))
+        (void)sched_yield();
+    memo__loop_free(g->loop);
+    memo__drop(&memo__alloc_libc, g);
+}
+
+static memo_status engine_new(struct memo__engine **out)
+{
+    struct memo__engine *g = memo__get(&memo__alloc_libc, sizeof *g); /* outlives the client that comes first */
+    memo_status s = MEMO_E_NO_MEMORY;
+    if (!g)
+        return s;
+    g->alloc = memo__alloc_libc;
+    g->host = &memo__host_linux;
+    if ((s = memo__loop_new(&g->alloc, g->host, &g->loop)) != MEMO_OK ||
+        (s = memo__dirwatch_new(&g->alloc, g->host, g->loop, &g->dirs)) != MEMO_OK ||
+        (s = memo__dns_new(&g->alloc, g->host, g->loop, NULL, &g->dns)) != MEMO_OK) {
+        engine_free(g);
+        return s;
+    }
+    *out = g;
+    return MEMO_OK;
+}
+
+memo_status memo__engine_join(memo_client *c, memo_error *e)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    memo_status s = MEMO_OK;
+    (void)pthread_once(&once, prepare_for_forks);
+    memo__lock_take(&process.lock);
+    bool first = !process.engine;
+    if (first) {
+        struct memo__engine *g = NULL;
+        s = engine_new(&g);
+        turn_lock();
+        process.engine = g;
+        turn_unlock();
+        if (s != MEMO_OK)
+            (void)memo__fail(e, s, "cannot make the engine: %s", memo_status_name(s));
+    }
+    if (s == MEMO_OK && !process.threaded)
+        s = thread_start(process.engine, e);
+    if (s == MEMO_OK) {
+        turn_lock();
+        c->next = process.engine->clients;
+        process.engine->clients = c;
+        turn_unlock();
+    } else if (first && process.engine) {
+        engine_free(process.engine);
+        process.engine = NULL;
+    }
+    memo__lock_drop(&process.lock);
+    return s;
+}
+
+static void thread_stop(struct memo__engine *g)
+{
+    if (!process.threaded)
+        return;
+    turn_lock();
+    process.stopping = true;
+    turn_unlock();
+    memo__loop_wake(g->loop);
+    (void)pthread_join(process.thread, NULL);
+    process.threaded = false;
+}
+
+void memo__engine_leave(memo_client *c)
+{
+    memo__lock_take(&process.lock);
+    struct memo__engine *g = process.engine;
+    turn_lock();
+    for (memo_client **at = &g->clients; *at; at = &(*at)->next) {
+        if (*at == c) {
+            *at = c->next;
+            break;
+        }
+    }
+    bool last = !g->clients;
+    turn_unlock();
+    if (last) {
+        thread_stop(g);
+        process.engine = NULL;
+        engine_free(g);
+    }
+    memo__lock_drop(&process.lock);
+}
