@@ -1023,6 +1023,8 @@ static int32_t kind_of(const struct wire *w, CURLcode code)
         return MEMO_OUTCOME_PROTOCOL;
     switch (code) {
     case CURLE_OK:
+        if (!w->head_done)
+            return MEMO_OUTCOME_RESET; /* libcurl takes a head that breaks off for a whole one */
         return w->status >= 100 && w->status <= 599 ? MEMO_OUTCOME_REPLIED : MEMO_OUTCOME_PROTOCOL;
     case CURLE_OPERATION_TIMEDOUT:
         return !w->sent && w->connect_ms < w->timeout_ms ? MEMO_OUTCOME_CONNECT_FAILED : MEMO_OUTCOME_TIMED_OUT;
@@ -1045,7 +1047,8 @@ static void explain(struct memo__http_answer *r, const struct wire *w, CURLcode 
     if (r->kind == MEMO_OUTCOME_REPLIED)
         return;
     const char *why = w->again ? "the connection was lost after the request had been sent" : w->refused ? w->refused
-        : w->error[0] ? w->error : code != CURLE_OK ? curl_easy_strerror(code) : "the answer has no status";
+        : w->error[0] ? w->error : code != CURLE_OK ? curl_easy_strerror(code)
+        : w->head_done ? "the answer has no valid status" : "the connection ended within the answer's headers";
     (void)memo__text_copy(r->error, sizeof r->error, memo__text_of(why));
 }
 
@@ -1092,6 +1095,18 @@ static void exchange_init(struct wire *w, struct memo__http_answer *r)
     w->length = -1;
 }
 
+/* libcurl 7.88 says "out of memory" to a header line beyond its own cap (100 KB) too, and gives no reason. After sending and before the answer's headers are whole it is taken for
+ * that: an evil peer is likelier than an exhausted machine, and must not go uncounted. */
+static bool line_too_long(const struct wire *w, CURLcode code)
+{
+    return code == CURLE_OUT_OF_MEMORY && !w->no_memory && w->sent && !w->head_done;
+}
+
+static bool out_of_memory(const struct wire *w, CURLcode code)
+{
+    return !w->again && !w->refused && (w->no_memory || code == CURLE_OUT_OF_MEMORY);
+}
+
 static memo_status run(struct wire *w, const struct memo__http_send *s, struct memo__http_answer *r, bool *good)
 {
     struct pipe_guard g;
@@ -1102,7 +1117,9 @@ static memo_status run(struct wire *w, const struct memo__http_send *s, struct m
     guard_enter(&g, w->secure);
     CURLcode code = perform(w);
     guard_leave(&g);
-    if (!w->again && !w->refused && (w->no_memory || code == CURLE_OUT_OF_MEMORY)) {
+    if (line_too_long(w, code))
+        refuse(w, "a header of the answer is longer than the cap");
+    if (out_of_memory(w, code)) {
         r->sent = w->sent;
         return MEMO_E_NO_MEMORY;
     }
