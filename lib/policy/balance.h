@@ -10,6 +10,7 @@
 #ifndef MEMO__POLICY_BALANCE_H
 #define MEMO__POLICY_BALANCE_H
 #include <memo/status.h>
+#include "base/rng.h"
 #include "policy/decay.h"
 #include "policy/fleet.h"
 
@@ -21,6 +22,7 @@ struct memo__candidates { /* immutable */
     const uint32_t *slots;
     const uint32_t *weights;
     uint32_t count;
+    uint32_t weighted;             /* how many have weight > 0; 0: not counted, all of them */
 };
 
 struct memo__pick_request {
@@ -65,10 +67,12 @@ int32_t memo__balance_pick(const struct memo__pick_request *q, struct memo__pick
 enum memo__pickable { MEMO__PICKABLE = 0, MEMO__NOT_WEIGHT, MEMO__NOT_EJECTED, MEMO__NOT_OPEN, MEMO__NOT_TRIED };
 /* May candidate i be picked? With `again`, one that was tried may. */
 enum memo__pickable memo__balance_may(const struct memo__pick_request *q, uint32_t i, bool panic, bool again);
-/* Is ejection to be ignored? Call only if q->ejected. Looks at 256 candidates at most, evenly spread. */
+/* What to say in memo__pick.flags about one that was skipped. */
+uint8_t memo__balance_flag(enum memo__pickable why);
+/* Is ejection to be ignored? One comparison unless very many are ejected; then a look at 256 candidates at most, evenly spread. */
 bool memo__balance_panic(const struct memo__pick_request *q);
-/* The first that may be picked, from `start` on, once around; then once more with those tried. */
-int32_t memo__balance_scan(const struct memo__pick_request *q, uint32_t start, struct memo__pick *out);
+/* The first that may be picked, from `start` on, once around; then once more with those tried. Adds to out->flags. */
+int32_t memo__balance_scan(const struct memo__pick_request *q, uint32_t start, bool panic, struct memo__pick *out);
 /* What candidate i costs: (average latency) * (calls under way + 1) / weight. */
 float memo__balance_score(const struct memo__pick_request *q, uint32_t i);
 
