@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* schema.c: docs/rules.schema.json and the reader's tables of keys say the same: keys in both directions, what is reserved, and ranges. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "model/rules_read.h"
+
+static char *text;
+static struct memo__json *schema;
+static int keys_compared, ranges_compared;
+
+static void load(void)
+{
+    const char *top = getenv("top_srcdir");
+    char path[600];
+    memo_error e = MEMO_INIT(memo_error);
+    snprintf(path, sizeof path, "%s/docs/rules.schema.json", top ? top : ".");
+    FILE *f = fopen(path, "r");
+    ck_assert_msg(f != NULL, "%s", path);
+    text = calloc(1, 1 << 20);
+    size_t n = fread(text, 1, (1 << 20) - 1, f);
+    fclose(f);
+    ck_assert_msg(memo__json_parse(&memo__alloc_libc, (struct memo__text){ text, n }, NULL, &schema, &e) == MEMO_OK, "%d:%d %s", e.line, e.column, e.message);
+}
+
+static const struct memo__json_node *member(const struct memo__json_node *n, const char *name)
+{
+    return memo__json_find(schema, n, name);
+}
+
+/* Follows $ref, once or more. */
+static const struct memo__json_node *resolve(const struct memo__json_node *n)
+{
+    const struct memo__json_node *ref;
+    while (n && (ref = member(n, "$ref"))) {
+        struct memo__text t = memo__json_text(schema, ref);
+        char name[64];
+        ck_assert(t.n > 8 && memcmp(t.at, "#/$defs/", 8) == 0);
+        ck_assert(memo__text_copy(name, sizeof name, (struct memo__text){ t.at + 8, t.n - 8 }));
+        n = member(member(memo__json_root(schema), "$defs"), name);
+        ck_assert_msg(n != NULL, "%s", name);
+    }
+    return n;
+}
+
+/* The object inside: a list's items, a map's values, the alternative beside "off". */
+static const struct memo__json_node *inside(const struct memo__json_node *n)
+{
+    for (n = resolve(n); n && !member(n, "properties");) {
+        const struct memo__json_node *next = member(n, "items");
+        if (!next)
+            next = member(n, "additionalProperties");
+        if (!next && member(n, "anyOf"))
+            next = memo__json_first(schema, member(n, "anyOf"));
+        n = resolve(next);
+    }
+    return n;
+}
+
+static void compare_range(const struct memo__rules_key *key, const struct memo__json_node *n)
+{
+    const struct memo__json_node *range = member(n, "x-range"), *least = member(n, "minimum"), *most = member(n, "maximum");
+    int64_t a = key->least, b = key->most;
+    uint32_t low = 0, high = 0;
+    if (key->read == memo__read_duration) {
+        ck_assert_msg(range && range->count == 2, "%s has no x-range", key->name);
+        ck_assert(memo__parse_duration(memo__json_text(schema, memo__json_first(schema, range)), &a));
+        ck_assert(memo__parse_duration(memo__json_text(schema, memo__json_next(schema, memo__json_first(schema, range))), &b));
+    } else if (key->read == memo__read_share || (range && key->most == 1000000)) {
+        ck_assert_msg(range && range->count == 2, "%s has no x-range", key->name);
+        ck_assert(memo__parse_share(memo__json_text(schema, memo__json_first(schema, range)), &low));
+        ck_assert(memo__parse_share(memo__json_text(schema, memo__json_next(schema, memo__json_first(schema, range))), &high));
+        a = low;
+        b = high;
+    } else if (key->read == memo__read_count || key->read == memo__read_count64) {
+        ck_assert_msg(least && most, "%s has no range", key->name);
+        ck_assert(memo__json_int(schema, least, &a) && memo__json_int(schema, most, &b));
+    } else
+        return;
+    ck_assert_msg(a == key->least && b == key->most, "%s: the schema says %lld to %lld, the reader %lld to %lld", key->name, (long long)a, (long long)b, (long long)key->least, (long long)key->most);
+    ranges_compared++;
+}
+
+static void compare_words(const struct memo__rules_key *key, const struct memo__json_node *n)
+{
+    const struct memo__json_node *words = member(n, "enum"), *w;
+    uint32_t i = 0;
+    if (!key->words)
+        return;
+    ck_assert_msg(words != NULL, "%s has no enum", key->name);
+    for (w = memo__json_first(schema, words); w; w = memo__json_next(schema, w), i++)
+        ck_assert_msg(key->words[i] && memo__text_is(memo__json_text(schema, w), key->words[i]), "%s: another word", key->name);
+    ck_assert_ptr_null(key->words[i]);
+}
+
+static const struct memo__rules_key *find(const struct memo__rules_block *b, struct memo__text name)
+{
+    for (uint32_t i = 0; i < b->count; i++)
+        if (memo__text_is(name, b->keys[i].name))
+            return &b->keys[i];
+    return NULL;
+}
+
+static void compare(const struct memo__rules_block *b, const struct memo__json_node *object, const char *path)
+{
+    const struct memo__json_node *properties = member(object, "properties");
+    ck_assert_msg(properties != NULL, "%s", path);
+    for (const struct memo__json_node *p = memo__json_first(schema, properties); p; p = memo__json_next(schema, p))
+        ck_assert_msg(find(b, memo__json_key(schema, p)) != NULL, "%s.%.*s is in the schema, not in the reader", path, (int)p->key_bytes, memo__json_key(schema, p).at);
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct memo__rules_key *key = &b->keys[i];
+        const struct memo__json_node *p = member(properties, key->name), *whole = resolve(p);
+        char deeper[200];
+        ck_assert_msg(p != NULL, "%s.%s is in the reader, not in the schema", path, key->name);
+        ck_assert_msg(member(p, "description") || member(whole, "description"), "%s.%s has no description", path, key->name);
+        ck_assert_msg((key->read == NULL) == (member(whole, "x-reserved") != NULL), "%s.%s: reserved or not?", path, key->name);
+        compare_range(key, whole);
+        compare_words(key, whole);
+        keys_compared++;
+        if (!key->block)
+            continue;
+        snprintf(deeper, sizeof deeper, "%s.%s", path, key->name);
+        compare(key->block, inside(p), deeper);
+    }
+}
+
+START_TEST(schema_and_reader_agree)
+{
+    load();
+    compare(&memo__document_block, memo__json_root(schema), "");
+    ck_assert_int_ge(keys_compared, 90);
+    ck_assert_int_ge(ranges_compared, 40);
+    memo__json_free(schema);
+    free(text);
+}
+END_TEST
+
+/* Every value that can be said names its equivalents elsewhere, or null. */
+static void equivalents(const struct memo__json_node *n, const char *name)
+{
+    static const char *const peers[] = { "grpc-service-config", "resilience4j", "envoy", "sentinel" };
+    const struct memo__json_node *e = member(n, "x-equivalents");
+    for (size_t i = 0; e && i < 4; i++)
+        ck_assert_msg(member(e, peers[i]) != NULL, "%s: what is it in %s?", name, peers[i]);
+}
+
+START_TEST(equivalents_are_complete)
+{
+    uint32_t found = 0;
+    load();
+    for (uint32_t i = 0; i < schema->count; i++)
+        if (schema->nodes[i].type == MEMO__JSON_OBJECT && member(&schema->nodes[i], "x-equivalents")) {
+            equivalents(&schema->nodes[i], "a key");
+            found++;
+        }
+    ck_assert_uint_ge(found, 35);
+    memo__json_free(schema);
+    free(text);
+}
+END_TEST
+
+Suite *suite_model_schema(void);
+Suite *suite_model_schema(void)
+{
+    Suite *s = suite_create("model/schema");
+    TCase *c = tcase_create("schema");
+    tcase_add_test(c, schema_and_reader_agree);
+    tcase_add_test(c, equivalents_are_complete);
+    suite_add_tcase(s, c);
+    return s;
+}
