@@ -177,16 +177,18 @@ static void engine_free(struct memo__engine *g)
     while (memo__reclaim(&g->reclaimer))
         (void)sched_yield();
     memo__loop_free(g->loop);
-    memo__drop(&memo__alloc_libc, g);
+    struct memo__alloc a = g->alloc;
+    memo__drop(&a, g);
 }
 
 static memo_status engine_new(struct memo__engine **out)
 {
-    struct memo__engine *g = memo__get(&memo__alloc_libc, sizeof *g); /* outlives the client that comes first */
+    struct memo__alloc a = memo__alloc_default; /* not a client's: it outlives the one that comes first */
+    struct memo__engine *g = memo__get(&a, sizeof *g);
     memo_status s = MEMO_E_NO_MEMORY;
     if (!g)
         return s;
-    g->alloc = memo__alloc_libc;
+    g->alloc = a;
     g->host = &memo__host_linux;
     if ((s = memo__loop_new(&g->alloc, g->host, &g->loop)) != MEMO_OK ||
         (s = memo__dirwatch_new(&g->alloc, g->host, g->loop, &g->dirs)) != MEMO_OK ||
