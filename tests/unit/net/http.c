@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "../failing.h"
+#include "tests/unit/failing.h"
 #include "peer.h"
 
 Suite *suite_net_http(void);
@@ -731,6 +731,7 @@ START_TEST(tls_checks_the_name)
     t.host = NULL; /* by its address, which the certificate names too */
     ck_assert_int_eq(memo__http_exchange(pool, &t, &plain_get, &answer), MEMO_OK);
     ck_hello();
+    memo__http_answer_fini(pool, &answer);
     memo__http_pool_free(pool);
     pool_start(NULL); /* the system's CAs do not know it */
     get();
