@@ -563,14 +563,20 @@ func (c *Client) Events() (*Events, error) {
 	return e, nil
 }
 
-// Take waits until there are events, and takes as many as fit, oldest first. It answers ctx.Err() when ctx ends before.
+// Take waits until there are events, and takes as many as fit, oldest first. It answers ctx.Err() when ctx ends before. For one goroutine at a time.
 func (e *Events) Take(ctx context.Context, out []Event) (int, error) {
 	if len(out) == 0 {
 		return 0, errorOf(EArgument)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = e.f.SetReadDeadline(time.Unix(1, 0)) })
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = e.f.SetReadDeadline(time.Unix(1, 0))
+		close(woken)
+	})
 	defer func() {
-		stop()
+		if !stop() {
+			<-woken // it must not set its deadline after ours
+		}
 		_ = e.f.SetReadDeadline(time.Time{})
 	}()
 	var n C.uint32_t

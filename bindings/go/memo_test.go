@@ -64,7 +64,7 @@ func start(t *testing.T, rules string, answer func(int) int) *todo {
 		t.Cleanup(s.servers[i].Close)
 		where = append(where, s.servers[i].Listener.Addr().String())
 	}
-	s.client = newClient(t, "static:todo="+strings.Join(where, ","), rules)
+	s.client = newClient(t, "static:todo="+strings.Join(where, "|"), rules)
 	var err error
 	if s.service, err = s.client.Service("todo"); err != nil {
 		t.Fatal(err)
@@ -425,23 +425,24 @@ func TestTheTraceGoesOn(t *testing.T) {
 }
 
 func TestOnlyWantedHeadersAreRead(t *testing.T) {
-	limited := `{ "memo": 1, "services": { "todo": { "limits": [ { "name": "per-user", "rate": "1/s", "burst": 1, "by": "header:x-user" } ] } } }`
+	limited := `{ "memo": 1, "services": { "todo": { "limits": [ { "name": "per-user", "rate": "1/h", "burst": 1, "by": "header:x-user" } ] } } }`
 	s := start(t, limited, always(200))
-	begin := func(user string) error {
+	call := func(user string) error {
 		k := new(Call)
 		defer k.End()
-		return s.service.Begin(k, &Facts{Method: "GET", Path: "/", Header: http.Header{"X-User": {user}, "X-Long": {strings.Repeat("z", 9000)}, "Bad": {"a\x00b"}}})
+		_, _, err := s.get(k, &Facts{Method: "GET", Path: "/", Header: http.Header{"X-User": {user}, "X-Long": {strings.Repeat("z", 9000)}, "Bad": {"a\x00b"}}})
+		return err
 	}
-	if err := begin("ann"); err != nil {
+	if err := call("ann"); err != nil {
 		t.Fatal(err)
 	}
-	if err := begin("ann"); !errors.Is(err, RefusedLimited) {
+	if err := call("ann"); !errors.Is(err, RefusedLimited) {
 		t.Fatal(err)
 	}
-	if err := begin("bob"); err != nil {
+	if err := call("bob"); err != nil {
 		t.Fatal(err)
 	}
-	if err := begin("c\x00d"); !errors.Is(err, EArgument) {
+	if err := call("c\x00d"); !errors.Is(err, EArgument) {
 		t.Fatal(err)
 	}
 }
@@ -545,7 +546,7 @@ func TestErrorsHaveDetails(t *testing.T) {
 }
 
 func BenchmarkDecision(b *testing.B) {
-	c, err := New(map[string]string{"registry": "static:todo=127.0.0.1:1,127.0.0.1:2"})
+	c, err := New(map[string]string{"registry": "static:todo=127.0.0.1:1|127.0.0.1:2"})
 	if err != nil {
 		b.Fatal(err)
 	}
