@@ -439,35 +439,37 @@ static const struct memo__view *held(void *user, const char *service)
 
 /* ---- opening and closing ---- */
 
-memo_status memo__watch_open(const struct memo__ground *g, const char *url, const struct memo__watch_options *o, const struct memo__watch_sink *sink, struct memo__watch **out,
-                             memo_error *e)
+static void settle(struct memo__watch *w, const struct memo__watch_options *o)
 {
-    struct memo__text text = memo__text_of(url);
-    const struct memo__source_ops *ops = memo__source_find(text);
+    w->options = *o;
+    w->options.cache_dir = NULL; /* copied by the cache */
+    if (w->options.protect_for <= 0)
+        w->options.protect_for = PROTECT_FOR;
+    if (w->options.protect_share > 1000000)
+        w->options.protect_share = 1000000;
+    if (w->ground.host->random(w->ground.host->user, &w->draws, sizeof w->draws) < 0)
+        w->draws = (uint64_t)boot(w);
+}
+
+memo_status memo__watch_open_with(const struct memo__ground *g, const struct memo__source_ops *ops, const char *url, const struct memo__watch_options *o,
+                                  const struct memo__watch_sink *sink, struct memo__watch **out, memo_error *e)
+{
+    struct memo__watch *w = memo__get(g->alloc, sizeof *w);
     memo_status st = MEMO_OK;
     *out = NULL;
-    if (!ops)
-        return memo__source_check(g->alloc, g->host, url, e);
-    struct memo__watch *w = memo__get(g->alloc, sizeof *w);
     if (!w)
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for a registry");
     const struct memo__source_sink mine = { .view = got_view, .confirmed = got_confirmed, .trouble = got_trouble, .note = got_note, .held = held, .user = w };
     w->ground = *g;
     w->alloc = *g->alloc;
-    w->options = *o;
-    w->options.cache_dir = NULL; /* copied by the cache */
     w->sink = *sink;
     w->ops = ops;
     w->cache.dir = -1;
     w->trouble = (struct trouble){ .watch = w };
-    if (w->options.protect_for <= 0)
-        w->options.protect_for = PROTECT_FOR;
-    if (w->options.protect_share > 1000000)
-        w->options.protect_share = 1000000;
-    if (g->host->random(g->host->user, &w->draws, sizeof w->draws) < 0)
-        w->draws = (uint64_t)memo__boot(g->host);
+    settle(w, o);
     if (o->cache_on)
         st = memo__cache_init(&w->cache, g->alloc, g->host, o->cache_dir, url, e);
+    struct memo__text text = memo__text_of(url);
     size_t skip = strlen(ops->scheme) + 1;
     if (st == MEMO_OK)
         st = ops->open(g, (struct memo__text){ text.at + skip, text.n - skip }, &mine, &w->source, e);
@@ -476,6 +478,14 @@ memo_status memo__watch_open(const struct memo__ground *g, const char *url, cons
     else
         memo__watch_close(w);
     return st;
+}
+
+memo_status memo__watch_open(const struct memo__ground *g, const char *url, const struct memo__watch_options *o, const struct memo__watch_sink *sink, struct memo__watch **out,
+                             memo_error *e)
+{
+    const struct memo__source_ops *ops = memo__source_find(memo__text_of(url));
+    *out = NULL;
+    return ops ? memo__watch_open_with(g, ops, url, o, sink, out, e) : memo__source_check(g->alloc, g->host, url, e);
 }
 
 static void drop_service(struct memo__watch *w, struct service *v)

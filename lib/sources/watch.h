@@ -49,6 +49,9 @@ struct memo__watch_counts {
 /* url: "file:", "static:todo=127.0.0.1:8080". All texts are copied. MEMO_OK, MEMO_E_SETTING (the url; e says where), MEMO_E_UNSUPPORTED (scheme), MEMO_E_NO_MEMORY. */
 memo_status memo__watch_open(const struct memo__ground *g, const char *url, const struct memo__watch_options *o, const struct memo__watch_sink *sink, struct memo__watch **out,
                              memo_error *e);
+/* The same with a source that the caller brings: tests, and sources of an application's own. url: what its cache is kept under, with scheme. */
+memo_status memo__watch_open_with(const struct memo__ground *g, const struct memo__source_ops *ops, const char *url, const struct memo__watch_options *o,
+                                  const struct memo__watch_sink *sink, struct memo__watch **out, memo_error *e);
 const struct memo__source_ops *memo__watch_source(const struct memo__watch *w);   /* scheme, summary, what it can */
 struct memo__watch_counts memo__watch_counts(const struct memo__watch *w);
 
