@@ -36,7 +36,7 @@ static void need(memo_status s, const char *what, const memo_error *e)
     exit(1);
 }
 
-/* "static:a=127.0.0.1:1,127.0.0.2:1,...;b=..." */
+/* "static:a=127.0.0.1:9|127.0.0.2:9|...,b=..." */
 static char *registry_url(uint32_t endpoints, uint16_t port)
 {
     size_t size = 64 + 2 * (size_t)endpoints * 24, at = 0;
@@ -44,12 +44,12 @@ static char *registry_url(uint32_t endpoints, uint16_t port)
     if (!url)
         exit(1);
     for (int service = 0; service < 2; service++) {
-        at += (size_t)snprintf(url + at, size - at, "%s%c=", service ? ";" : "static:", 'a' + service);
+        at += (size_t)snprintf(url + at, size - at, "%s%c=", service ? "," : "static:", 'a' + service);
         for (uint32_t i = 1; i <= (port ? 1 : endpoints); i++) {
             if (port)
                 at += (size_t)snprintf(url + at, size - at, "127.0.0.1:%u", port);
             else
-                at += (size_t)snprintf(url + at, size - at, "%s127.%u.%u.%u:9", i > 1 ? "," : "", (i >> 16) & 255, (i >> 8) & 255, i & 255);
+                at += (size_t)snprintf(url + at, size - at, "%s127.%u.%u.%u:9", i > 1 ? "|" : "", (i >> 16) & 255, (i >> 8) & 255, i & 255);
         }
     }
     return url;
