@@ -267,8 +267,8 @@ memo_status memo__governor_init(struct memo__governor *g, struct memo__world *w,
     g->world = w;
     (void)memo__text_copy(g->name, sizeof g->name, memo__text_of(name));
     g->parts = (struct memo__striped){ memo__get_lines(w->alloc, (size_t)stride * stripes), stride, stripes };
-    struct memo__view_builder *b = memo__view_builder_new(w->alloc);
-    if (!g->parts.base || !b || memo__view_end(b, &empty) != MEMO_OK)
+    struct memo__view_builder *b = g->parts.base ? memo__view_builder_new(w->alloc) : NULL;
+    if (!b || memo__view_end(b, &empty) != MEMO_OK)
         goto fail;
     empty->refs = 1;
     g->budget_parts = (struct memo__striped){ g->parts.base + offsetof(struct memo__governor_part, budget), stride, stripes };
