@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -465,8 +466,17 @@ func TestADecisionAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A guest: no signal handler of its own, and no descriptor left behind.
+// A guest: no signal handler of its own, and no descriptor left behind. In a process of its own: the connections of other tests end when they like.
 func TestTheProcessStaysAsItWas(t *testing.T) {
+	const alone = "MEMO_TEST_ALONE"
+	if os.Getenv(alone) == "" {
+		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+		child.Env = append(os.Environ(), alone+"=1")
+		if said, err := child.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
+		return
+	}
 	round := func() {
 		c, err := New(map[string]string{"registry": "static:todo=127.0.0.1:1"})
 		if err != nil {

@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -64,10 +65,11 @@ public final class MemoTest {
     public static void main(String[] args) {
         layoutFile = args[0];
         jarFile = args[1];
-        Map<String, Body> all = new java.util.LinkedHashMap<>();
+        Map<String, Body> all = new LinkedHashMap<>();
         all.put("the layout is the frozen one", MemoTest::layout);
         all.put("the numbers are the frozen ones", MemoTest::numbers);
         all.put("JNI and FFM have the same methods", MemoTest::parity);
+        all.put("the process stays as it was", MemoTest::guest); // before others leave connections that end when they like
         all.put("many threads under garbage collection", MemoTest::manyThreads);
         all.put("a 503 is retried elsewhere, a POST is not", MemoTest::retry);
         all.put("the breaker opens, refuses and says why", MemoTest::breaker);
@@ -77,7 +79,6 @@ public final class MemoTest {
         all.put("the trace goes on", MemoTest::trace);
         all.put("only wanted headers are read", MemoTest::wanted);
         all.put("long texts fit", MemoTest::longTexts);
-        all.put("the process stays as it was", MemoTest::guest);
         System.exit(run(all));
     }
 
