@@ -107,6 +107,7 @@ static memo_client *check_settings(struct checkup *k)
         if (args_get(k->args, names[i]))
             s = memo_client_set(c, names[i], args_get(k->args, names[i]), &e);
     if (!s) {
+        open_silently(c); /* what is wrong is told below */
         tell(k, MARK_OK, LEAVE_INVALID, "settings", NULL, "all valid");
         return c;
     }
@@ -160,6 +161,10 @@ static void check_registry(struct checkup *k, memo_client *c)
         s = memo_client_list_services(c, names, sizeof(names), &need);
     if (s == MEMO_E_RULES)
         return; /* told already */
+    if (s == MEMO_E_UNREACHABLE && strncmp(url, "file:", 5) == 0) { /* readers make nothing, so on a new machine it is not there */
+        tell(k, MARK_WARN, LEAVE_UNREACHABLE, "registry", "nobody has registered on this machine yet: the first one that does makes it", "%s is not there", url);
+        return;
+    }
     if (s && s != MEMO_E_TRUNCATED) {
         tell(k, MARK_FAIL, s == MEMO_E_SETTING ? LEAVE_INVALID : LEAVE_UNREACHABLE, "registry", "is MEMO_REGISTRY right, and its server up?", "%s: %s (%s)", url, e.message[0] ? e.message : "no list of services",
              memo_status_name(s));

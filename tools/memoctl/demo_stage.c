@@ -128,8 +128,15 @@ bool demo_wait_instances(struct demo *d, uint32_t count, int64_t timeout_ms)
 static bool start_children(struct demo *d)
 {
     for (int i = 0; i < INSTANCES; i++)
-        if (!children_start(&d->children, i))
+        if (!children_start(&d->children, i)) {
+            fprintf(stderr, "memoctl demo: cannot start a process: %s\n", strerror(errno));
             return false;
+        }
+    return true;
+}
+
+static bool all_registered(struct demo *d)
+{
     if (demo_wait_instances(d, INSTANCES, 15000))
         return true;
     fprintf(stderr, "memoctl demo: the three instances did not all register within 15 s; their logs:\n");
@@ -182,7 +189,10 @@ bool demo_build(struct demo *d)
         return false;
     snprintf(book, sizeof(book), "%s/book", d->directory);
     d->book = book_open(book, true);
-    return d->book && open_caller(d) && start_children(d) && start_pools(d);
+    if (!d->book)
+        fprintf(stderr, "memoctl demo: %s: %s\n", book, strerror(errno));
+    /* The children first: with the first registration the registry comes into being. */
+    return d->book && start_children(d) && open_caller(d) && all_registered(d) && start_pools(d);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)

@@ -13,6 +13,11 @@ static void silent(int32_t level, const char *line, void *user)
     (void)user;
 }
 
+void open_silently(memo_client *c)
+{
+    memo_log_set(c, silent, NULL);
+}
+
 static int set_option(const struct args *a, memo_client *c, const char *name)
 {
     memo_error e = MEMO_INIT(memo_error);
@@ -29,7 +34,7 @@ int open_client(const struct args *a, memo_client **out)
     if (s)
         return print_error(NULL, s, &e);
     if (a->quiet)
-        memo_log_set(*out, silent, NULL);
+        open_silently(*out);
     code = set_option(a, *out, "registry");
     if (!code)
         code = set_option(a, *out, "rules");
