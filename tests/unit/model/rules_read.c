@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* schema.c: docs/rules.schema.json and the reader's tables of keys say the same: keys in both directions, what is reserved, and ranges. */
+/* rules_read.c: docs/rules.schema.json and the reader's tables of keys say the same: keys in both directions, what is reserved, and ranges. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,11 +161,11 @@ START_TEST(equivalents_are_complete)
 }
 END_TEST
 
-Suite *suite_model_schema(void);
-Suite *suite_model_schema(void)
+Suite *suite_model_rules_read(void);
+Suite *suite_model_rules_read(void)
 {
-    Suite *s = suite_create("model/schema");
-    TCase *c = tcase_create("schema");
+    Suite *s = suite_create("model/rules_read");
+    TCase *c = tcase_create("rules_read");
     tcase_add_test(c, schema_and_reader_agree);
     tcase_add_test(c, equivalents_are_complete);
     suite_add_tcase(s, c);
