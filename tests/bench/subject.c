@@ -36,20 +36,21 @@ static void need(memo_status s, const char *what, const memo_error *e)
     exit(1);
 }
 
-/* "static:a=127.0.0.1:9|127.0.0.2:9|...,b=..." */
+/* "static:a=1.1.0.1:9|1.1.0.2:9|...,b=...": nobody calls them. A setting holds 128 KiB: short addresses, and of very many b gets but one. */
 static char *registry_url(uint32_t endpoints, uint16_t port)
 {
-    size_t size = 64 + 2 * (size_t)endpoints * 24, at = 0;
+    size_t size = 64 + 2 * (size_t)endpoints * 16, at = 0;
     char *url = malloc(size);
     if (!url)
         exit(1);
     for (int service = 0; service < 2; service++) {
+        uint32_t many = port || (service && endpoints > 1000) ? 1 : endpoints;
         at += (size_t)snprintf(url + at, size - at, "%s%c=", service ? "," : "static:", 'a' + service);
-        for (uint32_t i = 1; i <= (port ? 1 : endpoints); i++) {
+        for (uint32_t i = 1; i <= many; i++) {
             if (port)
                 at += (size_t)snprintf(url + at, size - at, "127.0.0.1:%u", port);
             else
-                at += (size_t)snprintf(url + at, size - at, "%s127.%u.%u.%u:9", i > 1 ? "|" : "", (i >> 16) & 255, (i >> 8) & 255, i & 255);
+                at += (size_t)snprintf(url + at, size - at, "%s1.1.%u.%u:9", i > 1 ? "|" : "", i >> 8, i & 255);
         }
     }
     return url;
