@@ -11,6 +11,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "tests/unit/failing.h"
+#include "tests/unit/model/settings_docs.h"
 
 struct world { const char *(*variables)[2]; char warnings[600]; };
 
@@ -288,6 +289,12 @@ START_TEST(types_have_names)
 }
 END_TEST
 
+START_TEST(the_documentation_is_of_this_table)
+{
+    settings_docs_agree();
+}
+END_TEST
+
 Suite *suite_model_settings(void);
 Suite *suite_model_settings(void)
 {
@@ -303,6 +310,7 @@ Suite *suite_model_settings(void)
     tcase_add_test(c, secrets);
     tcase_add_test(c, no_memory);
     tcase_add_test(c, types_have_names);
+    tcase_add_test(c, the_documentation_is_of_this_table);
     suite_add_tcase(s, c);
     return s;
 }

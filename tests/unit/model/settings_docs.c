@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings_docs.c: docs/settings.md and docs/memo-settings.5, written from the table of settings. With MEMO_WRITE_DOCS=1 the test writes them; otherwise it compares. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/text.h"
+#include "model/settings.h"
+#include "tests/unit/model/settings_docs.h"
+
+static void range(struct memo__writer *w, const struct memo__setting_row *r)
+{
+    if (r->least && r->most)
+        memo__put_format(w, "%s to %s", r->least, r->most);
+    else if (r->least || r->most)
+        memo__put_format(w, "%s %s", r->least ? "at least" : "at most", r->least ? r->least : r->most);
+}
+
+static void markdown(struct memo__writer *w)
+{
+    memo__put_text(w,
+        "# Settings\n\n"
+        "Settings are about the process: who it is, which registry, where the rules are. They are read once, when a client is built. Rules are about traffic: see [rules.md](rules.md).\n\n"
+        "What wins: the program (`memo_client_set`), then the variable `MEMO_...`, then the variable of the ecosystem, then the settings file, then the default. An empty value counts as not\n"
+        "set. A bad value under a name of ours is an error that names the variable, or file and line; under a name that other software reads too, it is told in the log and ignored.\n"
+        "`memoctl settings` shows every value in force and where it came from.\n\n"
+        "Units: durations `250ms`, `1.5s`, `2m`, `1h`, `30d` (a bare number is milliseconds); sizes `512B`, `64KiB`, `16MiB`, `1GiB`; shares `50%`; booleans `true` and `false` (also `1` and `0`).\n\n"
+        "The settings file, named by `MEMO_SETTINGS`, has lines `name = value`; `#` begins a comment line.\n\n"
+        "| name | variable | type | default | range | what it is for |\n|---|---|---|---|---|---|\n");
+    for (uint32_t i = 0; i < MEMO__SETTINGS_COUNT; i++) {
+        const struct memo__setting_row *r = &memo__setting_rows[i];
+        memo__put_format(w, "| `%s` | `%s`", r->name, r->environment);
+        if (r->standard)
+            memo__put_format(w, ", `%s`", r->standard);
+        memo__put_format(w, " | %s | %s%s%s | ", memo__setting_type_name(r->type), r->otherwise[0] ? "`" : "", r->otherwise, r->otherwise[0] ? "`" : "");
+        range(w, r);
+        memo__put_format(w, " | %s%s |\n", r->sentence, r->secret ? " A secret: also from the file that the variable with `_FILE` behind it names." : "");
+    }
+}
+
+/* Text for roff: a backslash, a hyphen and a dot at the beginning of a line mean something else there; `code` becomes bold. */
+static void roff(struct memo__writer *w, const char *text)
+{
+    bool bold = false;
+    for (const char *p = text; *p; p++)
+        if (*p == '`')
+            memo__put_text(w, (bold = !bold) ? "\\fB" : "\\fR");
+        else if (*p == '\\')
+            memo__put_text(w, "\\e");
+        else if (*p == '-')
+            memo__put_text(w, "\\-");
+        else
+            memo__put(w, p, 1);
+}
+
+static void man(struct memo__writer *w)
+{
+    memo__put_text(w,
+        ".\\\" SPDX-License-Identifier: Apache-2.0\n"
+        ".TH MEMO\\-SETTINGS 5 \"\" \"libmemo\" \"libmemo\"\n"
+        ".SH NAME\nmemo\\-settings \\- settings of a process that uses libmemo\n"
+        ".SH DESCRIPTION\n"
+        "Settings say who a process is, which registry it uses and where its rules are. They are read once, when a client is built.\n"
+        "What wins: the program, then the variable \\fBMEMO_...\\fR, then the variable of the ecosystem, then the settings file, then the default. An empty value counts as not set.\n"
+        "A bad value is an error that names the variable, or file and line; under a name that other software reads too, it is told in the log and ignored.\n"
+        ".PP\n"
+        "Durations read \\fB250ms\\fR, \\fB1.5s\\fR, \\fB2m\\fR, \\fB1h\\fR, \\fB30d\\fR; sizes \\fB512B\\fR, \\fB64KiB\\fR, \\fB16MiB\\fR, \\fB1GiB\\fR; shares \\fB50%\\fR; booleans \\fBtrue\\fR and \\fBfalse\\fR.\n"
+        ".PP\n"
+        "The settings file, named by \\fBMEMO_SETTINGS\\fR, has lines \\fIname\\fR = \\fIvalue\\fR; \\fB#\\fR begins a comment line.\n"
+        ".SH SETTINGS\n");
+    for (uint32_t i = 0; i < MEMO__SETTINGS_COUNT; i++) {
+        const struct memo__setting_row *r = &memo__setting_rows[i];
+        struct memo__writer bounds;
+        char buf[64];
+        memo__writer_init(&bounds, buf, sizeof buf);
+        range(&bounds, r);
+        memo__writer_end(&bounds);
+        memo__put_format(w, ".TP\n\\fB%s\\fR, variable \\fB%s\\fR%s%s%s (%s", r->name, r->environment, r->standard ? ", \\fB" : "", r->standard ? r->standard : "", r->standard ? "\\fR" : "",
+                         memo__setting_type_name(r->type));
+        if (r->otherwise[0])
+            memo__put_format(w, ", default %s", r->otherwise);
+        memo__put_format(w, "%s%s)\n", buf[0] ? ", " : "", buf);
+        roff(w, r->sentence);
+        memo__put_text(w, "\n");
+    }
+    memo__put_text(w, ".SH FILES\nA settings file:\n.PP\n.nf\n\\&# who I am\nservice_name = shop\nregistry = file:\nrules = /etc/shop/rules.json\n.fi\n"
+                      ".SH SEE ALSO\n.BR memoctl (1),\n.BR memo\\-rules (5),\n.BR memo (7)\n");
+}
+
+static void compare(const char *name, void (*make)(struct memo__writer *w))
+{
+    const char *top = getenv("top_srcdir");
+    char path[600], *want = calloc(1, 1 << 18), *is = calloc(1, 1 << 18);
+    struct memo__writer w;
+    snprintf(path, sizeof path, "%s/docs/%s", top ? top : ".", name);
+    memo__writer_init(&w, want, 1 << 18);
+    make(&w);
+    ck_assert(memo__writer_end(&w));
+    if (getenv("MEMO_WRITE_DOCS")) {
+        FILE *f = fopen(path, "w");
+        ck_assert_msg(f != NULL && fputs(want, f) >= 0 && fclose(f) == 0, "%s cannot be written", path);
+    }
+    FILE *f = fopen(path, "r");
+    ck_assert_msg(f != NULL, "%s is missing: MEMO_WRITE_DOCS=1 make check writes it", path);
+    size_t n = fread(is, 1, (1 << 18) - 1, f);
+    fclose(f);
+    ck_assert_msg(n == w.need && memcmp(is, want, n) == 0, "%s is not what the table of settings says: MEMO_WRITE_DOCS=1 make check writes it anew", path);
+    free(want);
+    free(is);
+}
+
+void settings_docs_agree(void)
+{
+    compare("settings.md", markdown);
+    compare("memo-settings.5", man);
+}
