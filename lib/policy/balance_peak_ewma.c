@@ -27,24 +27,35 @@ static void add_part(struct cost *c, const struct memo__endpoint_part *p, memo__
     c->measured++;
 }
 
-static float merged(const struct cost *c, uint32_t busy)
+static inline float times_busy(bool measured, float cost, int32_t inflight, uint32_t weight)
 {
-    if (c->measured == 0)
-        return busy ? MEMO__COST_UNKNOWN : MEMO__COST_FLOOR;
-    float cost = c->measured == 1 || c->recency == 0.0f ? c->sum : c->sum / c->recency * c->freshest;
-    return cost > MEMO__COST_FLOOR ? cost : MEMO__COST_FLOOR;
+    int32_t busy = inflight > 0 ? inflight : 0;
+    if (!measured && busy)
+        cost = MEMO__COST_UNKNOWN;
+    else if (cost < MEMO__COST_FLOOR)
+        cost = MEMO__COST_FLOOR;
+    return cost * (float)(busy + 1) / (float)(int32_t)weight;
 }
 
-static float score(const struct memo__pick_request *q, uint32_t i, float scale)
+static float score_of_many(const struct memo__pick_request *q, const unsigned char *part, size_t stride, uint32_t weight, float scale)
+{
+    struct cost c = { 0, 0, 0, 0, 0 };
+    for (uint32_t stripes = q->stripes_active; stripes; stripes &= stripes - 1)
+        add_part(&c, (const struct memo__endpoint_part *)(const void *)(part + (uint32_t)__builtin_ctz(stripes) * stride), q->now, scale);
+    return times_busy(c.measured != 0, c.recency > 0.0f ? c.sum / c.recency * c.freshest : 0.0f, c.inflight, weight);
+}
+
+static inline float score(const struct memo__pick_request *q, uint32_t i, float scale)
 {
     uint32_t slot = q->from->slots[i], k = memo__fleet_chunk_of(slot);
     const struct memo__fleet_chunk *chunk = &q->fleet->chunks[k];
-    const unsigned char *first = chunk->parts + memo__fleet_offset_of(slot, k) * sizeof(struct memo__endpoint_part);
-    struct cost c = { 0, 0, 0, 0, 0 };
-    for (uint32_t stripes = q->stripes_active; stripes; stripes &= stripes - 1)
-        add_part(&c, (const struct memo__endpoint_part *)(const void *)(first + (uint32_t)__builtin_ctz(stripes) * chunk->part_stride), q->now, scale);
-    uint32_t busy = c.inflight > 0 ? (uint32_t)c.inflight : 0;
-    return merged(&c, busy) * (float)(busy + 1) / (float)q->from->weights[i];
+    const unsigned char *part = chunk->parts + memo__fleet_offset_of(slot, k) * sizeof(struct memo__endpoint_part);
+    if (q->stripes_active & (q->stripes_active - 1))
+        return score_of_many(q, part, chunk->part_stride, q->from->weights[i], scale);
+    const struct memo__endpoint_part *only = (const struct memo__endpoint_part *)(const void *)(part + q->stripe.index * chunk->part_stride);
+    float cost = memo__cost_load(only); /* one stripe ever called: this one */
+    float faded = cost * memo__decay(memo__since(q->now, memo__load(&only->stamp)), scale);
+    return times_busy(cost != 0.0f, faded, memo__load(&only->inflight), q->from->weights[i]);
 }
 
 float memo__balance_score(const struct memo__pick_request *q, uint32_t i)
@@ -52,61 +63,74 @@ float memo__balance_score(const struct memo__pick_request *q, uint32_t i)
     return score(q, i, memo__decay_scale(q->rule->decay));
 }
 
-/* Draws until two may be picked; how many it found. */
-static uint32_t draw_two(const struct memo__pick_request *q, bool panic, uint32_t two[2], struct memo__pick *out)
+/* Of two, the one that costs less; the first if they are equal. */
+static int32_t better(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, struct memo__pick *out)
 {
-    uint32_t n = q->from->count, found = 0, i = memo__draw_below(q->draw, n), j = i;
-    if (n > 1) {
-        j = memo__draw_below(q->draw << 32, n - 1); /* the draw's other half */
-        j += j >= i;
-    }
+    float first = score(q, i, scale), second = score(q, j, scale);
+    bool swap = second < first;
+    out->index = swap ? j : i;
+    out->slot = q->from->slots[out->index];
+    out->other_slot = q->from->slots[swap ? i : j];
+    out->score = swap ? second : first;
+    out->other_score = swap ? first : second;
+    return MEMO_OK;
+}
+
+/* One that is the only one, or was found by a scan. */
+static int32_t alone(const struct memo__pick_request *q, uint32_t i, float scale, struct memo__pick *out)
+{
+    out->index = i;
+    out->slot = q->from->slots[i];
+    out->score = score(q, i, scale);
+    return MEMO_OK;
+}
+
+static bool add(const struct memo__pick_request *q, uint32_t i, bool panic, struct memo__pick *out)
+{
     enum memo__pickable may = memo__balance_may(q, i, panic, false);
     out->flags |= memo__balance_flag(may);
-    if (may == MEMO__PICKABLE)
-        two[found++] = i;
-    if (j != i) {
-        may = memo__balance_may(q, j, panic, false);
-        out->flags |= memo__balance_flag(may);
-        if (may == MEMO__PICKABLE)
-            two[found++] = j;
-    }
+    return may == MEMO__PICKABLE;
+}
+
+/* Some may not be picked: draws on until it has two, then scans. i and j were drawn first; equal if there is but one. */
+static int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, struct memo__pick *out)
+{
+    uint32_t n = q->from->count, two[2], found = 0;
+    bool panic = memo__balance_panic(q);
     uint64_t state = q->draw;
+    out->flags = panic ? MEMO__PICK_PANIC : 0;
+    if (add(q, i, panic, out))
+        two[found++] = i;
+    if (j != i && add(q, j, panic, out))
+        two[found++] = j;
     for (uint32_t more = 0; found < 2 && n > 2 && more < MORE_DRAWS; more++) {
-        i = memo__draw_below(memo__draw_next(&state), n);
-        if ((found == 0 || two[0] != i) && memo__balance_may(q, i, panic, false) == MEMO__PICKABLE)
-            two[found++] = i;
+        uint32_t k = memo__draw_below(memo__draw_next(&state), n);
+        if ((found == 0 || two[0] != k) && add(q, k, panic, out))
+            two[found++] = k;
     }
-    return found;
+    if (found == 2)
+        return better(q, two[0], two[1], scale, out);
+    if (found == 1)
+        return alone(q, two[0], scale, out);
+    int32_t status = memo__balance_scan(q, i, panic, out);
+    return status == MEMO_OK ? alone(q, out->index, scale, out) : status;
 }
 
 static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
 {
-    uint32_t two[2];
+    const struct memo__candidates *from = q->from;
     *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
-    if (q->from->count == 0)
+    if (from->count == 0)
         return MEMO_REFUSED_NO_ENDPOINT;
-    bool panic = memo__balance_panic(q);
-    out->flags = panic ? MEMO__PICK_PANIC : 0;
     float scale = memo__decay_scale(q->rule->decay);
-    uint32_t found = draw_two(q, panic, two, out);
-    if (found == 0) {
-        int32_t status = memo__balance_scan(q, memo__draw_below(q->draw, q->from->count), panic, out);
-        if (status == MEMO_OK)
-            out->score = score(q, out->index, scale);
-        return status;
+    uint32_t i = memo__draw_below(q->draw, from->count), j = i;
+    if (from->count > 1) {
+        j = memo__draw_below(q->draw << 32, from->count - 1); /* the draw's other half */
+        j += j >= i;
+        if ((q->tried_count | q->ejected) == 0 && !q->instance_breaker && from->weights[i] && from->weights[j])
+            return better(q, i, j, scale, out);
     }
-    out->score = score(q, two[0], scale);
-    out->index = two[0];
-    if (found == 2) {
-        float other = score(q, two[1], scale);
-        bool second = other < out->score;
-        out->index = two[second];
-        out->other_slot = q->from->slots[two[!second]];
-        out->other_score = second ? out->score : other;
-        out->score = second ? other : out->score;
-    }
-    out->slot = q->from->slots[out->index];
-    return MEMO_OK;
+    return pick_among_some(q, i, j, scale, out);
 }
 
 const struct memo__balancer memo__balance_peak_ewma = { "peak-ewma", pick };
