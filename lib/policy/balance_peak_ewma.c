@@ -7,12 +7,15 @@
  * with many threads the maximum is everybody's worst hiccup and says little about the endpoint, while one slow answer among 16 stripes still moves the mean by its size / 16. The last factor
  * lets an average fade when nobody calls, so that an endpoint that was slow is asked again. Calls under way are summed over the stripes.
  *
+ * An average fades for the first call only: while one is under way, the average counts as it was. Else an endpoint that was idle, and so costs next to nothing, and now hangs, would be given
+ * calls until their number makes up for the faded cost: dozens, before the first of them times out.
+ *
  * One that was never measured costs next to nothing until it has a call under way, and then as much as 100 ms: newcomers are tried at once, by one call at a time. */
 #include "policy/balance.h"
 
 #define MORE_DRAWS 8 /* if one of the two may not be picked; beyond, a scan */
 
-struct cost { float sum, recency, freshest; uint32_t measured; int32_t inflight; };
+struct cost { float sum, plain, recency, freshest; uint32_t measured; int32_t inflight; };
 
 static void add_part(struct cost *c, const struct memo__endpoint_part *p, memo__instant now, float scale)
 {
@@ -22,6 +25,7 @@ static void add_part(struct cost *c, const struct memo__endpoint_part *p, memo__
         return;
     float recency = memo__decay(memo__since(now, memo__load(&p->stamp)), scale);
     c->sum += cost * recency;
+    c->plain += cost;
     c->recency += recency;
     c->freshest = recency > c->freshest ? recency : c->freshest;
     c->measured++;
@@ -39,10 +43,11 @@ static inline float times_busy(bool measured, float cost, int32_t inflight, uint
 
 static float score_of_many(const struct memo__pick_request *q, const unsigned char *part, size_t stride, uint32_t weight, float scale)
 {
-    struct cost c = { 0, 0, 0, 0, 0 };
+    struct cost c = { 0, 0, 0, 0, 0, 0 };
     for (uint32_t stripes = q->stripes_active; stripes; stripes &= stripes - 1)
         add_part(&c, (const struct memo__endpoint_part *)(const void *)(part + (uint32_t)__builtin_ctz(stripes) * stride), q->now, scale);
-    return times_busy(c.measured != 0, c.recency > 0.0f ? c.sum / c.recency * c.freshest : 0.0f, c.inflight, weight);
+    float mean = c.recency > 0.0f ? c.sum / c.recency : c.measured ? c.plain / (float)c.measured : 0.0f;
+    return times_busy(c.measured != 0, c.inflight > 0 ? mean : mean * c.freshest, c.inflight, weight);
 }
 
 static inline float score(const struct memo__pick_request *q, uint32_t i, float scale)
@@ -54,8 +59,9 @@ static inline float score(const struct memo__pick_request *q, uint32_t i, float 
         return score_of_many(q, part, chunk->part_stride, q->from->weights[i], scale);
     const struct memo__endpoint_part *only = (const struct memo__endpoint_part *)(const void *)(part + q->stripe.index * chunk->part_stride);
     float cost = memo__cost_load(only); /* one stripe ever called: this one */
-    float faded = cost * memo__decay(memo__since(q->now, memo__load(&only->stamp)), scale);
-    return times_busy(cost != 0.0f, faded, memo__load(&only->inflight), q->from->weights[i]);
+    int32_t inflight = memo__load(&only->inflight);
+    float counts = inflight > 0 ? cost : cost * memo__decay(memo__since(q->now, memo__load(&only->stamp)), scale);
+    return times_busy(cost != 0.0f, counts, inflight, q->from->weights[i]);
 }
 
 float memo__balance_score(const struct memo__pick_request *q, uint32_t i)

@@ -14,7 +14,7 @@
 
 struct told { /* by memo_event_take */
     bool ejected[INSTANCES];
-    uint32_t ejections, opened, closed;
+    uint32_t opened, closed;
     bool open;                       /* the breaker is not closed */
     uint64_t rules_ok, rules_bad;    /* events so far */
     char rules_text[160];

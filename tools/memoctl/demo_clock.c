@@ -57,10 +57,8 @@ static void hear(struct demo *d, const memo_event *e)
     switch (e->kind) {
     case MEMO_EVENT_EJECTION:
         instance = book_instance_find(memo__text_of(e->subject));
-        if (instance < 0)
-            break;
-        t->ejected[instance] = strstr(e->text, "return") == NULL;
-        t->ejections += t->ejected[instance];
+        if (instance >= 0 && strncmp(e->text, "would", 5) != 0) /* it would, but too many are ejected already */
+            t->ejected[instance] = strncmp(e->text, "ejected", 7) == 0;
         break;
     case MEMO_EVENT_BREAKER:
         hear_breaker(t, e->text);

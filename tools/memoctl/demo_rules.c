@@ -12,15 +12,15 @@ static const char begin[] =
     "{ \"memo\": 1,\n"
     "  \"services\": { \"todo\": {\n"
     "    \"timeout\": \"%s\",                      // of a call with all its attempts; the bare client has the same\n"
-    "    \"retry\": { \"attempts\": 3, \"attemptTimeout\": \"600ms\", \"methods\": [\"GET\"],\n"
+    "    \"retry\": { \"attempts\": 3, \"attemptTimeout\": \"750ms\", \"methods\": [\"GET\"],\n"
     "               \"on\": [\"connect-failure\", \"reset\", \"timeout\", \"502\", \"503\"],\n"
     "               \"backoff\": { \"initial\": \"5ms\", \"max\": \"50ms\", \"multiplier\": 2, \"jitter\": \"full\" }, \"budget\": \"10%%\" },\n"
-    "    \"breaker\": { \"scope\": \"service\", \"window\": \"5s\", \"minCalls\": 20, \"openFor\": \"2s\", \"probes\": 3,\n"
-    "                 \"openWhen\": { \"failed\": \"50%%\", \"slow\": \"80%%\", \"slowerThan\": \"590ms\" } },\n"
+    "    \"breaker\": { \"scope\": \"service\", \"window\": \"3s\", \"minCalls\": 20, \"openFor\": \"2s\", \"probes\": 3,\n"
+    "                 \"openWhen\": { \"failed\": \"50%%\", \"slow\": \"80%%\", \"slowerThan\": \"600ms\" } },\n"
     "    \"outlier\": { \"consecutiveFailures\": 5, \"ejectFor\": \"5s\", \"maxEjected\": \"34%%\" },\n"
     "    \"limits\": [ { \"name\": \"all\", \"rate\": \"%d/s\", \"burst\": %d } ],\n"
     "    \"concurrency\": { \"max\": 200 },\n"
-    "    \"balance\": { \"policy\": \"peak-ewma\", \"panicBelow\": \"50%%\" }";
+    "    \"balance\": { \"policy\": \"peak-ewma\", \"decay\": \"1s\", \"panicBelow\": \"50%%\" }";
 static const char canary[] =
     ",\n    \"routes\": [ { \"name\": \"canary\", \"when\": { \"header\": { \"x-canary\": \"1\" } }, \"to\": [ { \"subset\": { \"version\": \"v2\" }, \"weight\": 100 } ] } ]";
 static const char end[] = " } } }\n";

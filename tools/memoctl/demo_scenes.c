@@ -109,14 +109,14 @@ static struct slow_step slow_step(struct demo *d, uint32_t delay_ms, int64_t ms)
     return (struct slow_step){ m->end[CALL_OK], m->calls, m->end[CALL_OPEN], m->refused_us_most, b->end[CALL_OK], b->calls };
 }
 
-/* 500 ms is within the rules; 700 ms is slow by the rules (a try ends after 600 ms), though bare libcurl still waits for it; 1100 ms is beyond everybody's timeout. */
+/* 500 ms is within the rules; 700 ms is an answer still, but a slow one by the rules: slower than 600 ms for 80 % of the calls opens; 1100 ms is beyond everybody's timeout. */
 static void scene_all_slow(struct demo *d, struct verdict *v)
 {
     uint32_t before = d->told.opened;
-    struct slow_step none = slow_step(d, 0, 500), some = slow_step(d, 500, 3000);
+    struct slow_step none = slow_step(d, 0, 1000), some = slow_step(d, 500, 3000);
     bool closed_at_500 = d->told.opened == before;
     memo_side_want(&d->memo, WANT_OPEN);
-    struct slow_step much = slow_step(d, 700, 3500), most = slow_step(d, 1100, 3500);
+    struct slow_step much = slow_step(d, 700, 4000), most = slow_step(d, 1100, 3000);
     uint32_t opened = d->told.opened - before, closed = d->told.closed;
     demo_label(d, "all 0 ms");
     children_chaos_all(&d->children, 0, 0);
