@@ -89,13 +89,27 @@ static memo_status refuse_dir(const struct memo__host *h, int fd, const char *na
     return MEMO_OK;
 }
 
+/* Makes a directory, durably: its name must survive before anything in it is acknowledged. */
+static int make(const struct memo__host *h, int dir, const char *name, unsigned mode)
+{
+    int made = h->make_dir(h->user, dir, name, mode), parent;
+    if (made < 0 && made != -EEXIST)
+        return made;
+    parent = h->open(h->user, dir, ".", O_RDONLY | O_DIRECTORY, 0); /* `dir` itself may be good for walking only */
+    if (parent < 0)
+        return parent == -EACCES ? 0 : parent; /* not ours to read, so not ours to sync */
+    int wrong = h->sync(h->user, parent);
+    (void)h->close(h->user, parent);
+    return wrong == -EINVAL ? 0 : wrong;
+}
+
 memo_status memo__place_open_in(const struct memo__host *h, int dir, const char *name, const struct memo__place_rule *r, bool create, int *fd, struct stat *found, memo_error *e)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
     *fd = h->open(h->user, dir, name, flags, 0);
     if (*fd == -ENOENT && create) {
-        int made = h->make_dir(h->user, dir, name, memo__place_dir_mode(r));
-        if (made < 0 && made != -EEXIST)
+        int made = make(h, dir, name, memo__place_dir_mode(r));
+        if (made < 0)
             return memo__fail(e, memo__place_status(made), "cannot create directory %s: %s", name, memo__place_why(made));
         *fd = h->open(h->user, dir, name, flags, 0);
     }
@@ -116,8 +130,8 @@ static int step(const struct memo__host *h, int dir, const char *name, bool crea
     struct stat s;
     int fd = h->open(h->user, dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
     if (fd == -ENOENT && create) {
-        int made = h->make_dir(h->user, dir, name, mode);
-        if (made < 0 && made != -EEXIST)
+        int made = make(h, dir, name, mode);
+        if (made < 0)
             return made;
         fd = h->open(h->user, dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
     }

@@ -287,15 +287,7 @@ memo_status memo__store_service(const struct memo__store *s, const char *service
         return memo__fail(e, MEMO_E_ARGUMENT, "\"%.64s\" is not the name of a service", service ? service : "");
     if (s->root < 0)
         return memo__fail(e, MEMO_E_UNREACHABLE, "the registry %s is not open", s->path);
-    memo_status st = memo__place_open_in(s->host, s->root, name, &s->rule, false, dir, &found, e);
-    if (st != MEMO_E_UNREACHABLE || !create)
-        return st;
-    st = memo__place_open_in(s->host, s->root, name, &s->rule, true, dir, &found, e);
-    int wrong = st == MEMO_OK ? synced(s, s->root) : 0;
-    if (wrong == 0)
-        return st;
-    drop(s, dir);
-    return memo__fail(e, memo__place_status(wrong), "cannot sync %s: %s", s->path, memo__place_why(wrong));
+    return memo__place_open_in(s->host, s->root, name, &s->rule, create, dir, &found, e);
 }
 
 /* ---- generation ---- */
@@ -342,7 +334,8 @@ static memo_status read_generation(const struct memo__store *s, int fd, struct m
     if (n < 0)
         return memo__fail(e, MEMO_E_IO, "cannot read a generation: %s", memo__place_why(n));
     uint64_t odd = 0;
-    int whole = 0;
+    int whole = 0, odd_slot = 0;
+    char odd_boot[37] = "";
     *out = (struct memo__generation){ .present = true };
     for (int i = 0; i < 2; i++) {
         uint64_t g = 0;
@@ -357,13 +350,21 @@ static memo_status read_generation(const struct memo__store *s, int fd, struct m
             memcpy(out->boot, boot, sizeof boot);
         } else if (state == 1 && g % 2 == 1) {
             odd = g;
+            odd_slot = i;
+            memcpy(odd_boot, boot, sizeof boot);
             memcpy(out->removing, removing, sizeof removing);
         }
     }
-    if (odd > out->even)
+    if (odd > out->even) {
         out->busy = true;
-    else
+        out->slot = 1 - odd_slot;
+        if (out->even < odd - 1) { /* the commit itself was torn: the change under way says upon what it was built */
+            out->even = odd - 1;
+            memcpy(out->boot, odd_boot, sizeof odd_boot);
+        }
+    } else {
         out->removing[0] = '\0';
+    }
     if (whole == 0)
         return memo__fail(e, MEMO_E_PROTOCOL, "a generation file is damaged in both places");
     return MEMO_OK;
@@ -563,6 +564,8 @@ static memo_status make_generation(struct memo__change *c, memo_error *e)
     int wrong = s->host->rename(s->host->user, c->dir, "new", "generation");
     if (wrong == 0)
         wrong = synced(s, c->dir);
+    if (wrong == 0)
+        wrong = synced(s, s->root); /* whoever made the directory may have died before its name was durable */
     return wrong < 0 ? memo__fail(e, memo__place_status(wrong), "cannot begin a service: %s", memo__place_why(wrong)) : MEMO_OK;
 }
 
@@ -606,7 +609,7 @@ static memo_status begin_locked(struct memo__change *c, memo_error *e)
     if (st != MEMO_OK)
         return st;
     c->even = g.even;
-    c->slot = 1 - g.slot;
+    c->slot = g.busy && g.removing[0] ? g.slot : 1 - g.slot; /* recovery, as a commit, must not write over what says that something was removed */
     return g.busy || g.even == 0 || strcmp(g.boot, s->me.boot) != 0 ? recover(c, &g, e) : MEMO_OK;
 }
 
@@ -678,5 +681,8 @@ memo_status memo__change_remove(struct memo__change *c, const char *name, memo_e
     int wrong = write_generation(c, c->even + 1, name, true);
     if (wrong == 0)
         wrong = h->remove(h->user, c->dir, name);
-    return wrong < 0 ? give_up(c, wrong, e) : commit(c, e);
+    if (wrong < 0)
+        return give_up(c, wrong, e);
+    c->slot = 1 - c->slot; /* the commit goes to the other place: until it is whole, this one must go on saying what was removed */
+    return commit(c, e);
 }

@@ -11,12 +11,12 @@
  *       new              what is being written
  *
  * The generation counts up by two for each committed change; an odd one says that a change is under way. It begins at the wall clock in microseconds, so that it never falls back
- * even when the directory was deleted, and serves as fencing token too. Slots are written in turn, never the one that holds the last even number, so one is always whole.
+ * even when the directory was deleted, and serves as fencing token too. The last even number stands in one slot; a change goes on in the other:
  *
- *   put     new written and synced | slot = odd              | new renamed to a1.rec | directory synced | slot = even, synced
- *   remove                           slot = odd + name, synced | a1.rec unlinked       | directory synced | slot = even, synced
+ *   put     new written and synced | other slot = odd                | new renamed to a1.rec | directory synced | other slot = even, synced
+ *   remove                           other slot = odd + name, synced | a1.rec unlinked       | directory synced | slot = even, synced
  *
- * A record says its own generation and the odd slot says what was to be removed. So whatever prefix of this reached the disk, a reader can tell which generation it sees: exactly the
+ * A record says its own generation, and the odd slot says what is to be removed, until the even one is whole. So whatever prefix of this reached the disk, a reader can tell which generation it sees: exactly the
  * old one or the new one. */
 #ifndef MEMO__SOURCES_STORE_H
 #define MEMO__SOURCES_STORE_H
