@@ -154,8 +154,8 @@ MEMO_MUST memo_status memo_call_inject(const memo_call *k, const memo_attempt *a
  * Since: 0.1 */
 MEMO_MUST memo_status memo_call_report(memo_call *k, const memo_attempt *a, const memo_outcome *o, int32_t *again);
 
-/** Ends a call: every permit goes back, an attempt not reported counts as cancelled. Always due after begin, also after a refusal; more than once
- * is harmless, and so is NULL.
+/** Ends a call: every permit goes back, an attempt not reported counts as cancelled, and a call that made no attempt gives its tokens back, too.
+ * Always due after begin, also after a refusal; more than once is harmless, and so is NULL.
  *
  * Threads: any, one at a time for one call. Never blocks and never allocates.
  * Since: 0.1 */
