@@ -7,15 +7,15 @@
  * with many threads the maximum is everybody's worst hiccup and says little about the endpoint, while one slow answer among 16 stripes still moves the mean by its size / 16. The last factor
  * lets an average fade when nobody calls, so that an endpoint that was slow is asked again. Calls under way are summed over the stripes.
  *
- * An average fades for the first call only: while one is under way, the average counts as it was. Else an endpoint that was idle, and so costs next to nothing, and now hangs, would be given
- * calls until their number makes up for the faded cost: dozens, before the first of them times out.
+ * An average fades for the first call only: while calls are under way it counts as it was, or as long as nothing was heard of the endpoint (up to 100 ms), whichever is more. Else one
+ * that was idle, and so costs next to nothing, and now hangs, would be given calls until their number makes up for that: dozens, before the first of them times out.
  *
  * One that was never measured costs next to nothing until it has a call under way, and then as much as 100 ms: newcomers are tried at once, by one call at a time. */
 #include "policy/balance.h"
 
 #define MORE_DRAWS 8 /* if one of the two may not be picked; beyond, a scan */
 
-struct cost { float sum, plain, recency, freshest; uint32_t measured; int32_t inflight; };
+struct cost { float sum, plain, recency, freshest; memo__instant heard; uint32_t measured; int32_t inflight; };
 
 static void add_part(struct cost *c, const struct memo__endpoint_part *p, memo__instant now, float scale)
 {
@@ -23,12 +23,23 @@ static void add_part(struct cost *c, const struct memo__endpoint_part *p, memo__
     c->inflight += memo__load(&p->inflight);
     if (cost == 0.0f)
         return;
-    float recency = memo__decay(memo__since(now, memo__load(&p->stamp)), scale);
+    memo__instant stamp = memo__load(&p->stamp);
+    float recency = memo__decay(memo__since(now, stamp), scale);
+    c->heard = stamp > c->heard ? stamp : c->heard;
     c->sum += cost * recency;
     c->plain += cost;
     c->recency += recency;
     c->freshest = recency > c->freshest ? recency : c->freshest;
     c->measured++;
+}
+
+/* What an average counts while calls are under way and nothing is heard. */
+static inline float while_busy(float cost, int64_t silent_ns)
+{
+    float silent = (float)silent_ns * 1e-3f;
+    if (silent > MEMO__COST_UNKNOWN)
+        silent = MEMO__COST_UNKNOWN;
+    return silent > cost ? silent : cost;
 }
 
 static inline float times_busy(bool measured, float cost, int32_t inflight, uint32_t weight)
@@ -43,11 +54,11 @@ static inline float times_busy(bool measured, float cost, int32_t inflight, uint
 
 static float score_of_many(const struct memo__pick_request *q, const unsigned char *part, size_t stride, uint32_t weight, float scale)
 {
-    struct cost c = { 0, 0, 0, 0, 0, 0 };
+    struct cost c = { 0, 0, 0, 0, 0, 0, 0 };
     for (uint32_t stripes = q->stripes_active; stripes; stripes &= stripes - 1)
         add_part(&c, (const struct memo__endpoint_part *)(const void *)(part + (uint32_t)__builtin_ctz(stripes) * stride), q->now, scale);
     float mean = c.recency > 0.0f ? c.sum / c.recency : c.measured ? c.plain / (float)c.measured : 0.0f;
-    return times_busy(c.measured != 0, c.inflight > 0 ? mean : mean * c.freshest, c.inflight, weight);
+    return times_busy(c.measured != 0, c.inflight > 0 ? while_busy(mean, memo__since(q->now, c.heard)) : mean * c.freshest, c.inflight, weight);
 }
 
 static inline float score(const struct memo__pick_request *q, uint32_t i, float scale)
@@ -60,7 +71,8 @@ static inline float score(const struct memo__pick_request *q, uint32_t i, float 
     const struct memo__endpoint_part *only = (const struct memo__endpoint_part *)(const void *)(part + q->stripe.index * chunk->part_stride);
     float cost = memo__cost_load(only); /* one stripe ever called: this one */
     int32_t inflight = memo__load(&only->inflight);
-    float counts = inflight > 0 ? cost : cost * memo__decay(memo__since(q->now, memo__load(&only->stamp)), scale);
+    int64_t silent = memo__since(q->now, memo__load(&only->stamp));
+    float counts = inflight > 0 ? while_busy(cost, silent) : cost * memo__decay(silent, scale);
     return times_busy(cost != 0.0f, counts, inflight, q->from->weights[i]);
 }
 
