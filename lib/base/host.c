@@ -2,6 +2,7 @@
 /* host.c: the seam, as Linux has it. */
 #define _GNU_SOURCE
 #include "base/host.h"
+#include "base/clock.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,7 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)t.tv_sec * MEMO__S + t.tv_nsec;
 }
 
-static memo__instant linux_now(void *user) { (void)user; return clock_ns(CLOCK_MONOTONIC); }
+static memo__instant linux_now(void *user) { (void)user; return memo__clock_now(); }
 static memo__instant linux_boot(void *user) { (void)user; return clock_ns(CLOCK_BOOTTIME); }
 static int64_t linux_wall(void *user) { (void)user; return clock_ns(CLOCK_REALTIME); }
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/status.h"
 #include "client/admin.h"
@@ -69,6 +70,14 @@ static void on_reclaim(struct memo__timer *t, void *user)
     struct memo__engine *g = user;
     if (memo__reclaim(&g->reclaimer))
         (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), RECLAIM_EVERY), on_reclaim, g);
+}
+
+static void on_clock(struct memo__timer *t, void *user)
+{
+    struct memo__engine *g = user;
+    int64_t again = memo__clock_calibrate();
+    if (again)
+        (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), again), on_clock, g);
 }
 
 void memo__engine_retire(struct memo__retired *r, void (*release)(struct memo__retired *r))
@@ -196,6 +205,7 @@ static memo_status engine_new(struct memo__engine **out)
         engine_free(g);
         return s;
     }
+    on_clock(&g->clock_timer, g); /* without it the kernel is asked: no failure */
     *out = g;
     return MEMO_OK;
 }

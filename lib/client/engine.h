@@ -28,7 +28,7 @@ struct memo__engine {
     struct memo__dns *dns;
     struct memo__dirwatch *dirs;
     struct memo__reclaimer reclaimer;
-    struct memo__timer reclaim_timer;
+    struct memo__timer reclaim_timer, clock_timer;
     struct memo__admin *admin;       /* the explain socket; NULL: none */
     memo_client *clients;            /* linked by client->next */
 };
