@@ -68,6 +68,7 @@ struct wire {
     size_t text_room;
     char error[CURL_ERROR_SIZE];
     int fd[2];                      /* its sockets: one, or two for a moment; -1 */
+    int wake[2];                    /* libcurl's own, if they were found; -1 */
     /* the running exchange */
     struct memo__http_answer *out;
     const char *refused;            /* why we broke it off; NULL if we did not */
@@ -365,7 +366,13 @@ static int waiting_bytes(int fd)
     return n;
 }
 
-static void close_on_exec_pair(CURLM *multi, int first)
+static void close_on_exec(int fd, int *noted)
+{
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+        *noted = fd;
+}
+
+static void close_on_exec_pair(CURLM *multi, int first, int pair[2])
 {
     int in = -1;
     for (int fd = first; fd < first + 64 && in < 0; fd++) {
@@ -373,21 +380,19 @@ static void close_on_exec_pair(CURLM *multi, int first)
         if (before >= 0 && curl_multi_wakeup(multi) == CURLM_OK && waiting_bytes(fd) == before + 1)
             in = fd;
     }
-    for (int fd = first; in >= 0 && fd < first + 64; fd++) {
+    for (int fd = first; in >= 0 && pair[1] < 0 && fd < first + 64; fd++) {
         char byte = 0;
         if (fd == in || waiting_bytes(fd) != 0 || send(in, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
             continue;
-        if (waiting_bytes(fd) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1) {
-            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-            break;
-        }
+        if (waiting_bytes(fd) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
+            close_on_exec(fd, &pair[1]);
     }
     if (in >= 0)
-        (void)fcntl(in, F_SETFD, FD_CLOEXEC);
+        close_on_exec(in, &pair[0]);
     (void)curl_multi_poll(multi, NULL, 0, 0, NULL); /* takes the wake-ups off again */
 }
 
-static CURLM *multi_new(void)
+static CURLM *multi_new(int pair[2])
 {
     int probe = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (probe < 0)
@@ -398,7 +403,7 @@ static CURLM *multi_new(void)
     if (multi)
         curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L);
     if (multi && probe >= 0)
-        close_on_exec_pair(multi, probe);
+        close_on_exec_pair(multi, probe, pair);
     return multi;
 }
 
@@ -414,6 +419,8 @@ static void wire_free(struct wire *w)
     if (w->multi)
         curl_multi_cleanup(w->multi); /* closes the connection */
     guard_leave(&g);
+    if (w->place)
+        memo__store_release(w->place, NULL); /* not before its sockets are closed: a child forked meanwhile finds them here */
     memo__drop(&a, w->url);
     memo__drop(&a, w->lines);
     memo__drop(&a, w->text);
@@ -512,7 +519,7 @@ static memo_status wire_new(struct memo__http_pool *p, const struct memo__http_t
     *out = NULL;
     if (!w)
         return MEMO_E_NO_MEMORY;
-    *w = (struct wire){ .pool = p, .hash = hash, .port = t->port, .secure = t->secure, .fd = { -1, -1 }, .busy = 1 };
+    *w = (struct wire){ .pool = p, .hash = hash, .port = t->port, .secure = t->secure, .fd = { -1, -1 }, .wake = { -1, -1 }, .busy = 1 };
     if (!wire_name(w, t)) {
         memo_status s = w->url_room && !w->url ? MEMO_E_NO_MEMORY : MEMO_E_ARGUMENT;
         wire_free(w);
@@ -520,7 +527,7 @@ static memo_status wire_new(struct memo__http_pool *p, const struct memo__http_t
     }
     snprintf(w->address, sizeof w->address, "%s", t->address);
     snprintf(w->host, sizeof w->host, "%s", t->host && *t->host ? t->host : t->address);
-    w->multi = multi_new();
+    w->multi = multi_new(w->wake);
     w->easy = curl_easy_init();
     if (!w->multi || !w->easy || !wire_callbacks(w) || !wire_options(w, draw)) {
         wire_free(w);
@@ -591,7 +598,7 @@ static struct wire **free_place(struct memo__http_pool *p)
 {
     for (struct chunk *c = p->all; c; c = c->next)
         for (uint32_t i = 0; i < CHUNK; i++)
-            if (!c->wires[i])
+            if (!memo__load_acquire(&c->wires[i]))
                 return &c->wires[i];
     struct chunk *c = memo__get(&p->alloc, sizeof *c);
     if (!c)
@@ -638,12 +645,6 @@ static void link_idle(struct memo__http_pool *p, struct wire *w)
         p->oldest = w;
     p->newest = w;
     p->stats.idle++;
-}
-
-/* Takes a wire out of the books; it is then freed outside of the lock. */
-static void strike_out(struct wire *w)
-{
-    memo__store_release(w->place, NULL);
 }
 
 static struct wire *take_idle(struct memo__http_pool *p, uint64_t hash, const struct memo__http_target *t, uint32_t *draw)
@@ -720,13 +721,12 @@ static void give(struct memo__http_pool *p, struct wire *w, bool good)
         if (p->stats.idle >= p->o.idle_total) {
             doomed = p->oldest;
             unlink_idle(p, doomed);
+            memo__store_release(&doomed->busy, 1u);
         }
         w->used = p->now;
         link_idle(p, w);
         memo__store_release(&w->busy, 0u);
     }
-    if (doomed)
-        strike_out(doomed);
     memo__lock_drop(&p->lock);
     if (doomed)
         wire_free(doomed);
@@ -740,7 +740,7 @@ void memo__http_pool_sweep(struct memo__http_pool *p, memo__instant now)
     while (p->oldest && memo__since(now, p->oldest->used) >= p->o.idle_ns) {
         struct wire *w = p->oldest;
         unlink_idle(p, w);
-        strike_out(w);
+        memo__store_release(&w->busy, 1u);
         w->next = doomed;
         doomed = w;
     }
@@ -798,9 +798,12 @@ static void let_go(struct wire *w)
         wire_free(w);
         return;
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         if (w->fd[i] >= 0)
             close(w->fd[i]);
+        if (w->wake[i] >= 0)
+            close(w->wake[i]);
+    }
 }
 
 void memo__http_pool_after_fork(struct memo__http_pool *p)
@@ -809,9 +812,9 @@ void memo__http_pool_after_fork(struct memo__http_pool *p)
     for (struct chunk *c = p->all; c; c = c->next)
         for (uint32_t i = 0; i < CHUNK; i++) {
             struct wire *w = c->wires[i];
-            c->wires[i] = NULL;
             if (w)
                 let_go(w);
+            c->wires[i] = NULL;
         }
     memset(p->buckets, 0, sizeof p->buckets);
     p->newest = p->oldest = NULL;
@@ -1112,6 +1115,8 @@ static memo_status run(struct wire *w, const struct memo__http_send *s, struct m
     struct pipe_guard g;
     memo_status status = prepare(w, s);
     *good = status == MEMO_E_ARGUMENT;
+    if (*good)
+        snprintf(r->error, sizeof r->error, "more than %d headers, or a method of more than %u letters", MEMO__HTTP_HEADERS_MAX, METHOD_BYTES - 1);
     if (status != MEMO_OK)
         return status;
     guard_enter(&g, w->secure);
@@ -1139,6 +1144,8 @@ memo_status memo__http_exchange(struct memo__http_pool *p, const struct memo__ht
         return MEMO_OK;
     }
     memo_status status = take(p, t, &w);
+    if (status == MEMO_E_ARGUMENT)
+        snprintf(out->error, sizeof out->error, "the endpoint has no numeric address, no port or a host that is not a name");
     if (status != MEMO_OK)
         return status;
     exchange_init(w, out);

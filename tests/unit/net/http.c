@@ -671,6 +671,37 @@ START_TEST(a_forked_child_starts_empty)
 }
 END_TEST
 
+/* Whatever the other threads were doing to the pool at that moment: the child closes all of the parent's sockets and has a pool that works. */
+START_TEST(forks_under_load)
+{
+    pthread_t threads[4];
+    int good[4] = { 0 }, status;
+    start(serve_text, OK_TEXT);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, many_gets, &good[i]), 0);
+    for (int i = 0; i < 30; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct memo__http_target t = to_peer();
+            alarm(20);
+            memo__http_pool_after_fork(pool);
+            for (int k = 0; k < 3; k++)
+                if (memo__http_exchange(pool, &t, &plain_get, &answer) != MEMO_OK || answer.kind != MEMO_OUTCOME_REPLIED || answer.reused != (k > 0))
+                    _exit(2);
+            _exit(0);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_int_eq(good[i], 200);
+    }
+    ck_assert_int_le(peer_accepted(&peer), 4 + 30);
+    finish();
+}
+END_TEST
+
 /* ---- SIGPIPE ---- */
 
 static void serve_reset_in_upload(struct line *l)
@@ -873,6 +904,7 @@ Suite *suite_net_http(void)
     tcase_add_test(t, threads_share_a_pool);
     tcase_add_test(t, no_descriptor_survives_exec);
     tcase_add_loop_test(t, a_forked_child_starts_empty, 0, 2);
+    tcase_add_test(t, forks_under_load);
     tcase_add_loop_test(t, a_reset_in_an_upload_does_not_kill, 0, 2);
     tcase_add_test(t, tls_checks_the_name);
     tcase_add_test(t, a_ca_file_that_is_not_there);
