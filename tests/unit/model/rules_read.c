@@ -6,57 +6,14 @@
 #include <string.h>
 #include "base/json.h"
 #include "model/rules_read.h"
+#include "tests/unit/model/docs.h"
 
-static char *text;
-static struct memo__json *schema;
+static const struct memo__json *schema;
 static int keys_compared, ranges_compared;
-
-static void load(void)
-{
-    const char *top = getenv("top_srcdir");
-    char path[600];
-    memo_error e = MEMO_INIT(memo_error);
-    snprintf(path, sizeof path, "%s/docs/rules.schema.json", top ? top : ".");
-    FILE *f = fopen(path, "r");
-    ck_assert_msg(f != NULL, "%s", path);
-    text = calloc(1, 1 << 20);
-    size_t n = fread(text, 1, (1 << 20) - 1, f);
-    fclose(f);
-    ck_assert_msg(memo__json_parse(&memo__alloc_libc, (struct memo__text){ text, n }, NULL, &schema, &e) == MEMO_OK, "%d:%d %s", e.line, e.column, e.message);
-}
 
 static const struct memo__json_node *member(const struct memo__json_node *n, const char *name)
 {
     return memo__json_find(schema, n, name);
-}
-
-/* Follows $ref, once or more. */
-static const struct memo__json_node *resolve(const struct memo__json_node *n)
-{
-    const struct memo__json_node *ref;
-    while (n && (ref = member(n, "$ref"))) {
-        struct memo__text t = memo__json_text(schema, ref);
-        char name[64];
-        ck_assert(t.n > 8 && memcmp(t.at, "#/$defs/", 8) == 0);
-        ck_assert(memo__text_copy(name, sizeof name, (struct memo__text){ t.at + 8, t.n - 8 }));
-        n = member(member(memo__json_root(schema), "$defs"), name);
-        ck_assert_msg(n != NULL, "%s", name);
-    }
-    return n;
-}
-
-/* The object inside: a list's items, a map's values, the alternative beside "off". */
-static const struct memo__json_node *inside(const struct memo__json_node *n)
-{
-    for (n = resolve(n); n && !member(n, "properties");) {
-        const struct memo__json_node *next = member(n, "items");
-        if (!next)
-            next = member(n, "additionalProperties");
-        if (!next && member(n, "anyOf"))
-            next = memo__json_first(schema, member(n, "anyOf"));
-        n = resolve(next);
-    }
-    return n;
 }
 
 static void compare_range(const struct memo__rules_key *key, const struct memo__json_node *n)
@@ -111,7 +68,7 @@ static void compare(const struct memo__rules_block *b, const struct memo__json_n
         ck_assert_msg(find(b, memo__json_key(schema, p)) != NULL, "%s.%.*s is in the schema, not in the reader", path, (int)p->key_bytes, memo__json_key(schema, p).at);
     for (uint32_t i = 0; i < b->count; i++) {
         const struct memo__rules_key *key = &b->keys[i];
-        const struct memo__json_node *p = member(properties, key->name), *whole = resolve(p);
+        const struct memo__json_node *p = member(properties, key->name), *whole = schema_resolve(schema, p);
         char deeper[200];
         ck_assert_msg(p != NULL, "%s.%s is in the reader, not in the schema", path, key->name);
         ck_assert_msg(member(p, "description") || member(whole, "description"), "%s.%s has no description", path, key->name);
@@ -122,18 +79,18 @@ static void compare(const struct memo__rules_block *b, const struct memo__json_n
         if (!key->block)
             continue;
         snprintf(deeper, sizeof deeper, "%s.%s", path, key->name);
-        compare(key->block, inside(p), deeper);
+        compare(key->block, schema_inside(schema, p), deeper);
     }
 }
 
 START_TEST(schema_and_reader_agree)
 {
-    load();
+    struct schema loaded = schema_load();
+    schema = loaded.json;
     compare(&memo__document_block, memo__json_root(schema), "");
     ck_assert_int_ge(keys_compared, 90);
     ck_assert_int_ge(ranges_compared, 40);
-    memo__json_free(schema);
-    free(text);
+    schema_free(&loaded);
 }
 END_TEST
 
@@ -149,15 +106,27 @@ static void equivalents(const struct memo__json_node *n, const char *name)
 START_TEST(equivalents_are_complete)
 {
     uint32_t found = 0;
-    load();
+    struct schema loaded = schema_load();
+    schema = loaded.json;
     for (uint32_t i = 0; i < schema->count; i++)
         if (schema->nodes[i].type == MEMO__JSON_OBJECT && member(&schema->nodes[i], "x-equivalents")) {
             equivalents(&schema->nodes[i], "a key");
             found++;
         }
     ck_assert_uint_ge(found, 35);
-    memo__json_free(schema);
-    free(text);
+    schema_free(&loaded);
+}
+END_TEST
+
+START_TEST(the_documentation_is_of_this_schema)
+{
+    rules_docs_agree();
+}
+END_TEST
+
+START_TEST(examples_compile)
+{
+    rules_examples_compile();
 }
 END_TEST
 
@@ -168,6 +137,8 @@ Suite *suite_model_rules_read(void)
     TCase *c = tcase_create("rules_read");
     tcase_add_test(c, schema_and_reader_agree);
     tcase_add_test(c, equivalents_are_complete);
+    tcase_add_test(c, the_documentation_is_of_this_schema);
+    tcase_add_test(c, examples_compile);
     suite_add_tcase(s, c);
     return s;
 }

@@ -11,7 +11,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "tests/unit/failing.h"
-#include "tests/unit/model/settings_docs.h"
+#include "tests/unit/model/docs.h"
 
 struct world { const char *(*variables)[2]; char warnings[600]; };
 

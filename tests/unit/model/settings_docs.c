@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settings_docs.c: docs/settings.md and docs/memo-settings.5, written from the table of settings. With MEMO_WRITE_DOCS=1 the test writes them; otherwise it compares. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* settings_docs.c: docs/settings.md and docs/memo-settings.5, written from the table of settings. */
 #include "base/text.h"
 #include "model/settings.h"
-#include "tests/unit/model/settings_docs.h"
+#include "tests/unit/model/docs.h"
 
 static void range(struct memo__writer *w, const struct memo__setting_row *r)
 {
@@ -38,21 +34,6 @@ static void markdown(struct memo__writer *w)
     }
 }
 
-/* Text for roff: a backslash, a hyphen and a dot at the beginning of a line mean something else there; `code` becomes bold. */
-static void roff(struct memo__writer *w, const char *text)
-{
-    bool bold = false;
-    for (const char *p = text; *p; p++)
-        if (*p == '`')
-            memo__put_text(w, (bold = !bold) ? "\\fB" : "\\fR");
-        else if (*p == '\\')
-            memo__put_text(w, "\\e");
-        else if (*p == '-')
-            memo__put_text(w, "\\-");
-        else
-            memo__put(w, p, 1);
-}
-
 static void man(struct memo__writer *w)
 {
     memo__put_text(w,
@@ -80,37 +61,15 @@ static void man(struct memo__writer *w)
         if (r->otherwise[0])
             memo__put_format(w, ", default %s", r->otherwise);
         memo__put_format(w, "%s%s)\n", buf[0] ? ", " : "", buf);
-        roff(w, r->sentence);
+        docs_roff(w, r->sentence);
         memo__put_text(w, "\n");
     }
     memo__put_text(w, ".SH FILES\nA settings file:\n.PP\n.nf\n\\&# who I am\nservice_name = shop\nregistry = file:\nrules = /etc/shop/rules.json\n.fi\n"
                       ".SH SEE ALSO\n.BR memoctl (1),\n.BR memo\\-rules (5),\n.BR memo (7)\n");
 }
 
-static void compare(const char *name, void (*make)(struct memo__writer *w))
-{
-    const char *top = getenv("top_srcdir");
-    char path[600], *want = calloc(1, 1 << 18), *is = calloc(1, 1 << 18);
-    struct memo__writer w;
-    snprintf(path, sizeof path, "%s/docs/%s", top ? top : ".", name);
-    memo__writer_init(&w, want, 1 << 18);
-    make(&w);
-    ck_assert(memo__writer_end(&w));
-    if (getenv("MEMO_WRITE_DOCS")) {
-        FILE *f = fopen(path, "w");
-        ck_assert_msg(f != NULL && fputs(want, f) >= 0 && fclose(f) == 0, "%s cannot be written", path);
-    }
-    FILE *f = fopen(path, "r");
-    ck_assert_msg(f != NULL, "%s is missing: MEMO_WRITE_DOCS=1 make check writes it", path);
-    size_t n = fread(is, 1, (1 << 18) - 1, f);
-    fclose(f);
-    ck_assert_msg(n == w.need && memcmp(is, want, n) == 0, "%s is not what the table of settings says: MEMO_WRITE_DOCS=1 make check writes it anew", path);
-    free(want);
-    free(is);
-}
-
 void settings_docs_agree(void)
 {
-    compare("settings.md", markdown);
-    compare("memo-settings.5", man);
+    docs_compare("settings.md", markdown);
+    docs_compare("memo-settings.5", man);
 }
