@@ -66,6 +66,7 @@ int cmd_instances(const struct args *a)
     int code = open_service(a, a->words[0], &c, &s);
     if (code)
         return code;
+    open_fresh(a, c, s);
     code = show(a, a->words[0], s);
     memo_service_release(s);
     memo_client_free(c);

@@ -147,6 +147,7 @@ int cmd_watch(const struct args *a)
     code = open_service(a, w.name, &w.client, &w.service);
     if (code)
         return code;
+    open_fresh(a, w.client, w.service);
     memo_status s = memo_service_watch(w.service, 1);
     refresh(&w);
     code = s ? print_error(w.name, s, NULL) : follow(&w, signals);

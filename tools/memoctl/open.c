@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* open.c: the same few steps that every command begins with. */
 #include "open.h"
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include "leave.h"
 #include "print.h"
+
+#define FRESH_MS 2000
+#define FRESH_STEP_MS 20
 
 static void silent(int32_t level, const char *line, void *user)
 {
@@ -71,6 +75,32 @@ int open_service(const struct args *a, const char *name, memo_client **client, m
         memo_client_free(*client);
     }
     return code;
+}
+
+static bool from_cache(memo_service *service)
+{
+    memo_view_facts f = MEMO_INIT(memo_view_facts);
+    memo_view *v;
+    if (memo_view_acquire(service, &v) != MEMO_OK)
+        return false;
+    bool cached = memo_view_get_facts(v, &f) == MEMO_OK && f.state == MEMO_VIEW_CACHED;
+    memo_view_release(v);
+    return cached;
+}
+
+void open_fresh(const struct args *a, memo_client *client, memo_service *service)
+{
+    struct pollfd p = { .fd = memo_event_fd(client), .events = POLLIN };
+    memo_event e[8] = { MEMO_INIT(memo_event) };
+    int64_t left = a->timeout_ms < FRESH_MS ? a->timeout_ms : FRESH_MS;
+    uint32_t n;
+    if (memo_service_watch(service, 1) != MEMO_OK)
+        return;
+    for (; left > 0 && from_cache(service); left -= FRESH_STEP_MS) {
+        (void)poll(&p, 1, FRESH_STEP_MS);
+        if (memo_event_take(client, e, 8, &n) != MEMO_OK)
+            return;
+    }
 }
 
 int open_signals(void)
