@@ -92,6 +92,7 @@ struct memo__http_pool {
     struct memo__http_options o;
     char *ca_file;
     struct memo__lock lock;         /* all below */
+    CURL *pattern;                  /* what new ones are copied from: curl_easy_init spins on a process-wide flag, which a forked child may find set for ever */
     struct wire *buckets[BUCKETS];
     struct wire *newest, *oldest;   /* idle ones */
     struct chunk *all;
@@ -528,7 +529,9 @@ static memo_status wire_new(struct memo__http_pool *p, const struct memo__http_t
     snprintf(w->address, sizeof w->address, "%s", t->address);
     snprintf(w->host, sizeof w->host, "%s", t->host && *t->host ? t->host : t->address);
     w->multi = multi_new(w->wake);
-    w->easy = curl_easy_init();
+    memo__lock_take(&p->lock);
+    w->easy = curl_easy_duphandle(p->pattern);
+    memo__lock_drop(&p->lock);
     if (!w->multi || !w->easy || !wire_callbacks(w) || !wire_options(w, draw)) {
         wire_free(w);
         return MEMO_E_NO_MEMORY;
@@ -586,7 +589,8 @@ memo_status memo__http_pool_new(const struct memo__alloc *a, const struct memo__
     p->now = memo__now(h);
     p->draw = (uint64_t)p->now;
     (void)h->random(h->user, &p->draw, sizeof p->draw);
-    if (ca && !(p->ca_file = memo__copy_text(a, ca, strlen(ca)))) {
+    p->pattern = curl_easy_init();
+    if (!p->pattern || (ca && !(p->ca_file = memo__copy_text(a, ca, strlen(ca))))) {
         memo__http_pool_free(p);
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for the HTTP pool");
     }
@@ -763,6 +767,8 @@ void memo__http_pool_free(struct memo__http_pool *p)
                 wire_free(c->wires[i]);
         memo__drop(&p->alloc, c);
     }
+    if (p->pattern)
+        curl_easy_cleanup(p->pattern);
     memo__lock_fini(&p->lock);
     struct memo__alloc a = p->alloc;
     memo__drop(&a, p->ca_file);

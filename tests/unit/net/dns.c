@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/unit/net/child.h"
 
 Suite *suite_net_dns(void);
 
@@ -369,13 +370,13 @@ START_TEST(a_forked_child_asks_again)
     pid_t child = fork();
     if (child == 0) {
         if (memo__loop_after_fork(loop) != MEMO_OK || memo__dns_after_fork(dns) != MEMO_OK)
-            _exit(2);
+            child_ends(false);
         memo__io_stop(loop, &server.udp); /* not before: until then the epoll is the parent's */
         memo__io_stop(loop, &server.tcp);
         while (!a.times)
             if (memo__loop_step(loop, MEMO__NEVER) != MEMO_OK)
-                _exit(3);
-        _exit(a.status == MEMO_OK && a.count == 2 ? 0 : 4);
+                child_ends(false);
+        child_ends(a.status == MEMO_OK && a.count == 2);
     }
     pid_t ended = 0;
     while (ended == 0) {

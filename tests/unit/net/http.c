@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "tests/unit/failing.h"
+#include "tests/unit/net/child.h"
 #include "peer.h"
 
 Suite *suite_net_http(void);
@@ -655,10 +656,10 @@ START_TEST(a_forked_child_starts_empty)
         memo__http_pool_after_fork(pool);
         memo__http_pool_stats(pool, &st);
         if (st.idle || memo__http_exchange(pool, &t, &plain_get, &answer) != MEMO_OK || answer.kind != MEMO_OUTCOME_REPLIED || answer.reused)
-            _exit(2);
+            child_ends(false);
         memo__http_answer_fini(pool, &answer);
         memo__http_pool_free(pool);
-        _exit(0);
+        child_ends(true);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);
@@ -687,8 +688,8 @@ START_TEST(forks_under_load)
             memo__http_pool_after_fork(pool);
             for (int k = 0; k < 3; k++)
                 if (memo__http_exchange(pool, &t, &plain_get, &answer) != MEMO_OK || answer.kind != MEMO_OUTCOME_REPLIED || answer.reused != (k > 0))
-                    _exit(2);
-            _exit(0);
+                    child_ends(false);
+            child_ends(true);
         }
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert_int_eq(status, 0);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/unit/failing.h"
+#include "tests/unit/net/child.h"
 
 Suite *suite_net_httpd(void);
 
@@ -596,7 +597,7 @@ START_TEST(a_forked_child_lets_go_quietly)
         memo__httpd_after_fork(server);
         good = good && memo__httpd_connections(server) == 0;
         turn(0);
-        _exit(good ? 0 : 1);
+        child_ends(good);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);

@@ -16,6 +16,7 @@
 #include "base/atomic.h"
 #include "base/rng.h"
 #include "tests/unit/failing.h"
+#include "tests/unit/net/child.h"
 
 Suite *suite_net_loop(void);
 
@@ -380,7 +381,7 @@ START_TEST(a_forked_child_has_a_loop_of_its_own)
         turn(5);
         good = good && order == 1 && w.times == 1 && k.times == 1;
         memo__io_stop(loop, &w.io);
-        _exit(good ? 0 : 1);
+        child_ends(good);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);
