@@ -11,6 +11,9 @@ Suite *suite_base_log(void);
 Suite *suite_base_json(void);
 Suite *suite_base_host(void);
 Suite *suite_base_histogram(void);
+Suite *suite_base_reader(void);
+Suite *suite_base_clock(void);
+Suite *suite_base_process(void);
 
 int main(void)
 {
@@ -22,6 +25,9 @@ int main(void)
     srunner_add_suite(runner, suite_base_json());
     srunner_add_suite(runner, suite_base_host());
     srunner_add_suite(runner, suite_base_histogram());
+    srunner_add_suite(runner, suite_base_reader());
+    srunner_add_suite(runner, suite_base_clock());
+    srunner_add_suite(runner, suite_base_process());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock.c: whatever the processor can do, it is the kernel's monotonic clock that is told. */
+#include "base/clock.h"
+#include <check.h>
+
+/* Between two readings of the kernel, up to what an anchor may be off. */
+static void check_now(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        memo__instant before = memo__clock_kernel(), now = memo__clock_now(), after = memo__clock_kernel();
+        ck_assert_msg(now >= before - MEMO__MS && now <= after + MEMO__MS, "%lld is not between %lld and %lld", (long long)now, (long long)before, (long long)after);
+    }
+}
+
+static void pass(int64_t ns)
+{
+    memo__instant until = memo__after(memo__clock_kernel(), ns);
+    while (!memo__reached(memo__clock_kernel(), until))
+        ;
+}
+
+START_TEST(without_an_anchor_the_kernel_is_asked)
+{
+    memo__clock_anchor.turn = 0;
+    memo__instant a = memo__clock_kernel(), b = memo__clock_now(), c = memo__clock_kernel();
+    ck_assert(a <= b && b <= c);
+}
+END_TEST
+
+START_TEST(calibrated)
+{
+    int64_t again = memo__clock_calibrate();
+    check_now();
+    for (int i = 0; again && i < 3; i++) {
+        pass(10 * MEMO__MS);
+        again = memo__clock_calibrate();
+        check_now();
+    }
+    ck_assert(again == 0 || memo__clock_anchor.turn >= 2); /* 0: this machine's kernel counts with something else */
+}
+END_TEST
+
+START_TEST(an_old_anchor_is_not_trusted)
+{
+    if (memo__clock_calibrate() == 0)
+        return;
+    pass(10 * MEMO__MS);
+    ck_assert_int_gt(memo__clock_calibrate(), 0);
+    memo__clock_anchor.ns += 3600 * MEMO__S;               /* wrong by an hour: seen only if it is used */
+    ck_assert(memo__clock_now() > memo__clock_kernel() + MEMO__S);
+    memo__clock_anchor.fresh = 0;
+    ck_assert(memo__clock_now() < memo__clock_kernel() + MEMO__S);
+    memo__clock_anchor.fresh = UINT64_MAX;
+    memo__clock_anchor.turn |= 1;                          /* being written */
+    ck_assert(memo__clock_now() < memo__clock_kernel() + MEMO__S);
+}
+END_TEST
+
+Suite *suite_base_clock(void);
+Suite *suite_base_clock(void)
+{
+    Suite *s = suite_create("base/clock");
+    TCase *c = tcase_create("clock");
+    tcase_add_test(c, without_an_anchor_the_kernel_is_asked);
+    tcase_add_test(c, calibrated);
+    tcase_add_test(c, an_old_anchor_is_not_trusted);
+    suite_add_tcase(s, c);
+    return s;
+}
