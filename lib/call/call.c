@@ -39,18 +39,29 @@ static void stripe_active(struct memo__governor *g, struct memo__stripe s)
 
 /* Facts. */
 
-static void wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
+/* One pass over the headers: are they whole, and which of them do the rules read? */
+static bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
 {
     const struct memo__service_rules *s = p->service;
     for (uint32_t i = 0; i < s->wants_count; i++)
-        values[i] = (struct memo__text){ NULL, 0 };
-    for (uint32_t i = 0; s->wants_count && i < f->headers_count; i++) {
-        const memo_header *h = &f->headers[i];
-        struct memo__text name = { h->name, h->name_bytes ? h->name_bytes : strlen(h->name) };
-        uint32_t at = memo__wants_index(&p->wants, s, name);
+        values[i].at = NULL;
+    for (const memo_header *h = f->headers, *last = h + f->headers_count; h < last; h++) {
+        if (__builtin_expect(!h->name || !h->value, 0))
+            return false;
+        size_t n = h->name_bytes ? h->name_bytes : strlen(h->name);
+        if (__builtin_expect(n >= MEMO__NAME_MAX || !(p->wants.lengths >> n & 1), 1))
+            continue;
+        uint32_t at = memo__wants_find(&p->wants, s, (struct memo__text){ h->name, n });
         if (at < s->wants_count && !values[at].at)
             values[at] = (struct memo__text){ h->value, h->value_bytes ? h->value_bytes : strlen(h->value) };
     }
+    return true;
+}
+
+static inline struct memo__text text_of(const char *z, const char *otherwise)
+{
+    z = z ? z : otherwise;
+    return (struct memo__text){ z, strlen(z) };
 }
 
 static void remember_text(struct memo__record *k, struct memo__text method, struct memo__text path)
@@ -184,7 +195,8 @@ static memo_status admit(struct memo__governor *g, const struct memo__plan *p, s
     struct memo__route_why why;
     struct memo__gate copy;
     struct memo__gate_result result;
-    wanted_values(p, f, values);
+    if (!wanted_values(p, f, values))
+        return MEMO_E_ARGUMENT;
     struct memo__route_facts facts = { k->method, path, values };
     k->route = (uint8_t)memo__route_match(s, &facts, &why);
     k->why = (uint8_t)why.no;
@@ -210,20 +222,10 @@ static memo_status admit(struct memo__governor *g, const struct memo__plan *p, s
     return MEMO_OK;
 }
 
-static bool facts_valid(const memo_call_facts *f)
-{
-    if (f->size < sizeof *f || (f->headers_count && !f->headers) || f->timeout_ms < 0)
-        return false;
-    for (uint32_t i = 0; i < f->headers_count; i++)
-        if (!f->headers[i].name || !f->headers[i].value)
-            return false;
-    return true;
-}
-
 memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_call_facts *f)
 {
     struct memo__record *k = memo__record_of(call);
-    if (!call || call->size < sizeof *call || !service || !f || !facts_valid(f))
+    if (!call || call->size < sizeof *call || !service || !f || f->size < sizeof *f || (f->headers_count && !f->headers) || f->timeout_ms < 0)
         return MEMO_E_ARGUMENT;
     memo__process_check();
     struct memo__governor *g = memo__service_governor(service);
@@ -238,14 +240,17 @@ memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_c
     k->id = memo__draw_next(&r->draw);
     const struct memo__plan *p = memo__load_acquire(&g->plan);
     k->revision = p->rules->revision;
-    struct memo__text method = memo__text_of(f->method), path = memo__text_of(f->path ? f->path : "/");
+    struct memo__text method = text_of(f->method, ""), path = text_of(f->path, "/");
     k->method = (uint8_t)memo__method_bit(method);
     k->permit.epoch = MEMO__NO_EPOCH;
     remember_text(k, method, path);
     remember_context(k, f->parent, r, &inherited);
     stripe_active(g, r->stripe);
-    memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->begun, 1);
     memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, k, f, path, inherited) : refuse(g, r->stripe, k, MEMO_REFUSED_NOT_READY);
+    if (status == MEMO_E_ARGUMENT)
+        k->phase = MEMO__CALL_NONE;
+    else
+        memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->begun, 1);
     memo__reader_leave(r);
     return status;
 }
@@ -283,9 +288,8 @@ static void tell_returned(struct memo__governor *g, const struct memo__plan *p, 
 
 /* Picks, and enters the endpoint's own breaker if it has one; whoever loses that race picks again. */
 static memo_status pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, struct memo__record *k,
-                        memo__instant now, struct memo__pick *out, struct memo__permit *permit)
+                        memo__instant now, struct memo__pick *out, struct memo__permit *permit, const struct memo__route_rule *route)
 {
-    const struct memo__route_rule *route = route_of(p, k);
     bool own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
     bool observe = own && (route->breaker.mode == MEMO__OBSERVE || p->service->mode == MEMO__OBSERVE);
     struct memo__pick_request q;
@@ -335,13 +339,16 @@ static void try_fill(struct memo__governor *g, struct memo__record *k, const str
     k->phase = MEMO__CALL_FLYING;
 }
 
-/* A NUL-terminated text into a field that is big enough for it. */
-static void field(char *to, size_t size, const char *from)
+/* A text of the view into a field of an attempt, 16 bytes at a time: a view's text is readable for 15 bytes behind its end. Fields are filled in their order, so that what runs over the end of
+ * one is overwritten by the next; the last one is a multiple of 16. */
+static inline void field(memo_attempt *a, size_t at, const char *from, size_t n)
 {
-    size_t n = strlen(from);
-    n = n < size ? n : size - 1;
-    memcpy(to, from, n);
-    to[n] = '\0';
+    char *to = (char *)a + at;
+    size_t i = 0;
+    do {
+        memcpy(to + i, from + i, 16);
+        i += 16;
+    } while (i <= n);
 }
 
 static void attempt_fill(struct memo__governor *g, const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k, int64_t timeout,
@@ -358,9 +365,9 @@ static void attempt_fill(struct memo__governor *g, const struct memo__plan *p, c
     a->kind = k->attempts > 1 ? MEMO_ATTEMPT_RETRY : MEMO_ATTEMPT_FIRST;
     a->view_state = memo__load(&g->state);
     a->port = e->port;
-    field(a->address, sizeof a->address, memo__view_text(p->view, e->address));
-    field(a->id, sizeof a->id, memo__view_text(p->view, e->id));
-    field(a->host, sizeof a->host, memo__view_text(p->view, e->host));
+    field(a, offsetof(memo_attempt, address), memo__view_text(p->view, e->address), e->address_bytes);
+    field(a, offsetof(memo_attempt, id), memo__view_text(p->view, e->id), e->id_bytes);
+    field(a, offsetof(memo_attempt, host), memo__view_text(p->view, e->host), e->host_bytes);
 }
 
 /* A call that cannot go on: after an answer that is no refusal, if there was one. */
@@ -381,14 +388,15 @@ static memo_status next(struct memo__governor *g, const struct memo__plan *p, st
     const struct memo__pool *pool = pool_of(p, k);
     struct memo__pick picked;
     struct memo__permit permit;
-    int64_t timeout = memo__deadline_attempt(start, k->deadline, route_of(p, k)->retry.attempt_timeout);
+    const struct memo__route_rule *route = route_of(p, k);
+    int64_t timeout = memo__deadline_attempt(start, k->deadline, route->retry.attempt_timeout);
     if (timeout == 0)
         return stop(g, k, MEMO_REFUSED_DEADLINE, now);
     memo_status s = view_usable(g, p, k);
     if (s == MEMO_OK && memo__outlier_due(&g->outlier, now))
         tell_returned(g, p, now);
     if (s == MEMO_OK)
-        s = pick(g, p, pool, r, k, now, &picked, &permit);
+        s = pick(g, p, pool, r, k, now, &picked, &permit, route);
     if (s != MEMO_OK)
         return stop(g, k, s, now);
     memo__balance_start(&g->fleet, r->stripe, picked.slot);
@@ -449,19 +457,31 @@ static void tell_breaker(struct memo__governor *g, enum memo__breaker_turn turn,
     g->world->turned(g->world, &t);
 }
 
-static void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
-                          const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, int64_t latency, const char *subject)
+static __attribute__((noinline)) void teach_breaker_bad(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
+                                                        const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, bool slow,
+                                                        const char *subject)
 {
     struct memo__breaker_facts before = { 0 };
-    bool slow = rule->slow && latency > rule->slower_than;
-    if (__builtin_expect(failed || slow, 0)) /* the turn empties the window: what was in it has to be read before */
-        memo__breaker_read(b, parts, rule, now, &before);
+    memo__breaker_read(b, parts, rule, now, &before); /* the turn empties the window: what was in it has to be read before */
     enum memo__breaker_turn turn = memo__breaker_report(b, parts, stripe, rule, permit, now, failed, slow);
     if (__builtin_expect(turn != MEMO__BREAKER_NOTHING, 0)) {
         before.calls++;
         before.failed += failed;
         before.slow += slow;
         tell_breaker(g, turn, subject, &before);
+    }
+}
+
+static inline void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
+                                 const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, int64_t latency, const char *subject)
+{
+    bool slow = rule->slow && latency > rule->slower_than;
+    if (__builtin_expect(failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED, 0))
+        teach_breaker_bad(g, b, parts, stripe, rule, permit, now, failed, slow, subject);
+    else if (__builtin_expect(memo__breaker_report(b, parts, stripe, rule, permit, now, false, false) != MEMO__BREAKER_NOTHING, 0)) {
+        struct memo__breaker_facts f = { 0 };
+        memo__breaker_read(b, parts, rule, now, &f); /* a good report that filled minCalls */
+        tell_breaker(g, MEMO__BREAKER_OPENED, subject, &f);
     }
 }
 
@@ -485,13 +505,21 @@ static void teach_outlier(struct memo__governor *g, const struct memo__plan *p, 
     g->world->turned(g->world, &told);
 }
 
+/* The breaker that let this call in: most likely where it was. */
+static inline struct memo__organ *breaker_of(const struct memo__plan *p, const struct memo__record *k)
+{
+    if (!k->breaker)
+        return NULL;
+    struct memo__organ *o = k->route < MEMO__ROUTES_MAX && p->route_breakers[k->route] ? p->route_breakers[k->route] : p->breaker;
+    return o && o->id == k->breaker ? o : memo__plan_organ(p, k->breaker);
+}
+
 /* Everybody who learns, learns. */
 static void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t, memo__instant now,
-                  int64_t latency, enum memo__verdict verdict)
+                  int64_t latency, bool failed, const struct memo__route_rule *route)
 {
-    const struct memo__route_rule *route = route_of(p, k);
-    struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
-    bool failed = verdict == MEMO__FAILED, same = memo__load(&memo__fleet_state(&g->fleet, t->slot)->generation) == t->generation;
+    struct memo__organ *o = breaker_of(p, k);
+    bool same = memo__load(&memo__fleet_state(&g->fleet, t->slot)->generation) == t->generation;
     if (same) {
         int64_t penalty = route->retry.attempt_timeout > MEMO__FAILURE_PENALTY || !route->retry.attempt_timeout ? MEMO__FAILURE_PENALTY : route->retry.attempt_timeout;
         memo__balance_done(&g->fleet, r->stripe, t->slot, &p->service->balance, now, latency, failed, penalty);
@@ -519,21 +547,18 @@ static void unlearn(struct memo__governor *g, const struct memo__plan *p, struct
         memo__breaker_cancel(o->shared, k->permit);
 }
 
-static bool decide_again(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
-                         const memo_outcome *o, enum memo__verdict verdict, memo__instant now)
+/* A failure, or an answer that the rules may list. */
+static bool decide_again(struct memo__governor *g, struct memo__reader *r, struct memo__record *k, struct memo__try *t, const memo_outcome *o, enum memo__verdict verdict,
+                         memo__instant now, const struct memo__route_rule *route)
 {
-    const struct memo__route_rule *route = route_of(p, k);
-    struct memo__retry_facts f = { .attempt = k->attempts, .kind = o->kind, .http = o->http_status, .grpc = o->grpc_status, .method = k->method,
-                                   .sent = o->kind != MEMO_OUTCOME_CONNECT_FAILED, .left = memo__deadline_left(now, k->deadline),
-                                   .retry_after = o->retry_after_ms > 0 ? memo__after_ms(0, o->retry_after_ms) : 0 };
     struct memo__retry_plan plan = { .reason = MEMO__RETRY_CANCELLED };
-    if (verdict == MEMO__SUCCEEDED && (o->verdict == MEMO_VERDICT_SUCCEEDED || (o->http_status < 400 && o->grpc_status <= 0)))
-        plan.reason = MEMO__RETRY_NOT_NEEDED;
-    else if (verdict != MEMO__IGNORED && !g->world->disabled && k->attempts < MEMO__ATTEMPTS_MAX) {
-        f.draw = memo__draw_next(&r->draw);
+    if (verdict != MEMO__IGNORED && !g->world->disabled && k->attempts < MEMO__ATTEMPTS_MAX) {
+        struct memo__retry_facts f = { .attempt = k->attempts, .kind = o->kind, .http = o->http_status, .grpc = o->grpc_status, .method = k->method,
+                                       .sent = o->kind != MEMO_OUTCOME_CONNECT_FAILED, .left = memo__deadline_left(now, k->deadline),
+                                       .retry_after = o->retry_after_ms > 0 ? memo__after_ms(0, o->retry_after_ms) : 0, .draw = memo__draw_next(&r->draw) };
         memo__retry_plan_next(&route->retry, &f, &g->budget, &g->budget_parts, &plan);
     }
-    if (__builtin_expect(plan.reason == MEMO__RETRY_BUDGET, 0))
+    if (plan.reason == MEMO__RETRY_BUDGET)
         memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->counters.retries_denied, 1);
     t->again = (uint8_t)plan.reason;
     int64_t wait_ms = (plan.wait + MEMO__MS - 1) / MEMO__MS;
@@ -544,22 +569,26 @@ static bool decide_again(struct memo__governor *g, const struct memo__plan *p, s
 static void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
 {
     struct memo__try *t = &k->tries[k->attempts - 1];
+    const struct memo__route_rule *route = route_of(p, k);
     memo__instant now = memo__now(g->world->host), started = memo__after(k->begun, (int64_t)t->start_us * 1000);
     enum memo__verdict verdict = memo__verdict(o->kind, o->http_status, o->grpc_status, o->verdict);
+    bool failed = verdict == MEMO__FAILED;
     memo__count_attempt(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, k->attempts > 1, o);
-    t->flags |= (uint8_t)(MEMO__TRY_REPORTED | (verdict == MEMO__FAILED ? MEMO__TRY_FAILED : verdict == MEMO__IGNORED ? MEMO__TRY_IGNORED : 0));
+    t->flags |= (uint8_t)(MEMO__TRY_REPORTED | (failed ? MEMO__TRY_FAILED : verdict == MEMO__IGNORED ? MEMO__TRY_IGNORED : 0));
     t->kind = (uint8_t)o->kind;
     t->http = (int16_t)(o->http_status > 0 ? o->http_status : 0);
     t->grpc = (int8_t)(o->grpc_status > 0 ? o->grpc_status : 0);
     t->end_us = us_since(now, k->begun);
     k->last = now;
-    if (verdict == MEMO__FAILED)
+    if (__builtin_expect(failed, 0))
         note(g, p, k, now);
-    if (verdict == MEMO__IGNORED)
+    if (__builtin_expect(verdict == MEMO__IGNORED, 0))
         unlearn(g, p, r, k, t);
     else
-        teach(g, p, r, k, t, now, memo__since(now, started), verdict);
-    *again = decide_again(g, p, r, k, t, o, verdict, now);
+        teach(g, p, r, k, t, now, memo__since(now, started), failed, route);
+    t->again = MEMO__RETRY_NOT_NEEDED;
+    *again = __builtin_expect(verdict != MEMO__SUCCEEDED || (o->verdict == MEMO_VERDICT_BY_RULES && (o->http_status >= 400 || o->grpc_status > 0)), 0)
+                 ? decide_again(g, r, k, t, o, verdict, now, route) : 0;
     k->phase = *again ? MEMO__CALL_READY : MEMO__CALL_DONE;
 }
 

@@ -184,7 +184,8 @@ void memo__view_add(struct memo__view_builder *b, const struct memo__found *f)
     v->entries[v->count] = (struct memo__view_entry){
         .id = append(b, f->id.at, f->id.n, true), /* never shared: its place also says which of two doubles came first */
         .address = put(b, f->address), .host = put(b, f->host), .zone = put(b, f->zone), .labels = put_labels(b, f),
-        .port = f->port, .labels_count = (uint8_t)f->labels_count, .healthy = f->healthy, .secure = f->secure, .weight = f->weight,
+        .port = f->port, .labels_count = (uint8_t)f->labels_count,
+        .id_bytes = (uint8_t)f->id.n, .address_bytes = (uint8_t)f->address.n, .host_bytes = (uint8_t)f->host.n, .healthy = f->healthy, .secure = f->secure, .weight = f->weight,
         .registered = f->registered,
     };
     v->count++;
@@ -250,6 +251,8 @@ static void shrink(struct memo__view *v)
 
 int32_t memo__view_end(struct memo__view_builder *b, struct memo__view **out)
 {
+    static const char slack[MEMO__VIEW_SLACK];
+    (void)append(b, slack, sizeof slack, false); /* see view.h */
     int32_t status = b->failed;
     *out = NULL;
     if (status == MEMO_OK) {

@@ -16,6 +16,7 @@
 #define MEMO__VIEW_ID_MOST 63       /* ids and zones */
 #define MEMO__VIEW_ADDRESS_MOST 45
 #define MEMO__VIEW_HOST_MOST 255
+#define MEMO__VIEW_SLACK 16         /* readable bytes behind the last text: hot copies go 16 bytes at a time */
 #define MEMO__VIEW_LABEL_MOST 255   /* a label's name, and its value */
 
 struct memo__view_entry {
@@ -23,6 +24,7 @@ struct memo__view_entry {
     uint32_t labels;                   /* offset of labels_count pairs "name\0value\0" */
     uint16_t port;
     uint8_t labels_count;
+    uint8_t id_bytes, address_bytes, host_bytes;
     bool healthy, secure;              /* secure: speak TLS to it (label scheme=https) */
     uint32_t weight;                   /* 0 to 65535; 0 takes no new calls */
     uint64_t registered;               /* the registration's own epoch (fencing token): a new one is a new endpoint, with fresh state */
