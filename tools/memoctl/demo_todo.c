@@ -173,6 +173,7 @@ static memo_status join(struct todo *t, memo_error *e)
         return s;
     memo_log_set(t->client, on_log, t->log);
     if ((s = memo_client_set(t->client, "registry", args_get(t->args, "registry"), e)) != MEMO_OK || (s = memo_client_set(t->client, "service_name", "todo", e)) != MEMO_OK ||
+        (s = memo_client_set(t->client, "admin_socket", "none", e)) != MEMO_OK || /* it makes no calls, and is killed before it could remove its socket */
         (s = memo_client_set(t->client, "cache_dir", args_get(t->args, "cache-dir"), e)) != MEMO_OK || (s = memo_client_start(t->client, e)) != MEMO_OK)
         return s;
     s = memo_registration_new(t->client, "todo", &me, &t->registration, e);

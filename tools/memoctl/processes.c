@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "base/text.h"
 
@@ -35,12 +37,30 @@ static bool name_read(const char *file, struct process *p)
     return true;
 }
 
+/* Does anybody listen? A process in another pid namespace has a number that says nothing here. */
+static bool listens(const char *path)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof(at.sun_path))
+        return false;
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool answers = fd >= 0 && (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 || errno != ECONNREFUSED);
+    if (fd >= 0)
+        close(fd);
+    return answers;
+}
+
+/* What a killed process has left is removed: nobody else would. */
 static bool ours_and_alive(int dir, const char *file, const struct process *p)
 {
     struct stat st;
     if (fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
         return false;
-    return kill(p->pid, 0) == 0 || errno == EPERM;
+    if (kill(p->pid, 0) == 0 || errno == EPERM || listens(p->path))
+        return true;
+    (void)unlinkat(dir, file, 0);
+    return false;
 }
 
 static int by_pid(const void *a, const void *b)
@@ -60,10 +80,9 @@ uint32_t processes_find(struct process *out)
         return 0;
     while (n < PROCESSES_MAX && (entry = readdir(d)) != NULL) {
         struct process *p = &out[n];
-        if (!name_read(entry->d_name, p) || !ours_and_alive(dirfd(d), entry->d_name, p))
+        if (!name_read(entry->d_name, p) || snprintf(p->path, sizeof(p->path), "%s/%s", directory, entry->d_name) >= (int)sizeof(p->path))
             continue;
-        if (snprintf(p->path, sizeof(p->path), "%s/%s", directory, entry->d_name) < (int)sizeof(p->path))
-            n++;
+        n += ours_and_alive(dirfd(d), entry->d_name, p);
     }
     closedir(d);
     qsort(out, n, sizeof(*out), by_pid);
