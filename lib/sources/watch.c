@@ -129,7 +129,7 @@ static void is_live(struct service *v, const struct memo__proof *p)
     v->within = p->within;
     v->confirmed = p->sent;
     if (p->within > 0 && !v->stale.place)
-        start(v->watch, &v->stale, 2 * p->within, check_stale, v);
+        check_stale(&v->stale, v);
 }
 
 /* ---- cache ---- */
@@ -184,9 +184,10 @@ static void cache_wanted(struct service *v)
     if (!cacheable(v) || v->cache_news)
         return;
     v->cache_news = true;
-    int64_t wait = v->cache.place ? CACHE_GAP : CACHE_SOON;
-    if (!v->cache.place || v->cache.at > memo__after(now, CACHE_GAP))
-        start(w, &v->cache, jitter(w, wait / 5, wait), cache_due, v);
+    if (!v->cache.place)
+        start(w, &v->cache, jitter(w, CACHE_SOON / 5, CACHE_SOON), cache_due, v);
+    else if (v->cache.at > memo__after(now, CACHE_GAP))
+        start(w, &v->cache, jitter(w, CACHE_GAP, CACHE_GAP + CACHE_GAP / 5), cache_due, v);
 }
 
 static void load_cache(struct service *v)
