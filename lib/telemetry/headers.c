@@ -18,12 +18,8 @@ static uint32_t decimal_digits(uint64_t n)
     return guess + (n >= power[guess]);
 }
 
-char *memo__put_decimal(char *to, uint64_t n)
+static char *put_long(char *to, uint64_t n)
 {
-    if (n < 10) { /* attempts */
-        *to = (char)('0' + n);
-        return to + 1;
-    }
     char *end = to + decimal_digits(n), *p = end;
     for (; n >= 100; n /= 100)
         memcpy(p -= 2, pairs + 2 * (n % 100), 2);
@@ -32,6 +28,32 @@ char *memo__put_decimal(char *to, uint64_t n)
     else
         p[-1] = (char)('0' + n);
     return end;
+}
+
+/* 10 to 9,999: four digits in one word, the leading zeros shifted out, all of it stored. */
+static inline char *put_short(char *to, uint32_t n)
+{
+    uint16_t high, low;
+    memcpy(&high, pairs + 2 * (n / 100), 2);
+    memcpy(&low, pairs + 2 * (n % 100), 2);
+    uint32_t zeros = 2u - (n >= 1000) - (n >= 100), four = (uint32_t)high | (uint32_t)low << 16;
+    four >>= 8 * zeros;
+    memcpy(to, &four, 4);
+    return to + 4 - zeros;
+}
+
+static inline char *put_decimal(char *to, uint64_t n)
+{
+    if (n < 10) { /* attempts */
+        *to = (char)('0' + n);
+        return to + 1;
+    }
+    return n < 10000 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? put_short(to, (uint32_t)n) : put_long(to, n);
+}
+
+char *memo__put_decimal(char *to, uint64_t n)
+{
+    return put_decimal(to, n);
 }
 
 bool memo__timeout_parse(struct memo__text value, int64_t *ns)
@@ -70,10 +92,10 @@ memo_status memo__headers_write(const struct memo__trace *t, const uint8_t span[
     char *at = HEADER(&out[i++], MEMO__HEADER_TRACEPARENT, buf, buf + MEMO__TRACEPARENT_BYTES);
     if (timeout_ms >= 0) {
         uint64_t ms = (uint64_t)(timeout_ms < MEMO__TIMEOUT_MOST / MEMO__MS ? timeout_ms : MEMO__TIMEOUT_MOST / MEMO__MS);
-        at = HEADER(&out[i++], MEMO__HEADER_TIMEOUT, at, memo__put_decimal(at, ms));
+        at = HEADER(&out[i++], MEMO__HEADER_TIMEOUT, at, put_decimal(at, ms));
     }
     if (attempt > 0)
-        HEADER(&out[i++], MEMO__HEADER_ATTEMPT, at, memo__put_decimal(at, attempt));
+        HEADER(&out[i++], MEMO__HEADER_ATTEMPT, at, put_decimal(at, attempt));
     *count = i;
     return MEMO_OK;
 }

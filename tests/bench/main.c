@@ -17,7 +17,8 @@ static const struct { const char *name; work_fn *work; enum rules rules; } loops
     { "decisions", decisions, RULES_FULL }, { "fresh", decisions_fresh, RULES_FULL }, { "governed", governed_gets, RULES_HTTP },
 };
 
-/* Children. --child decisions N; --child governed PORT N; --child curl PORT HEAD N; --child idle PORT; --child many N; --child threads; --child steps */
+/* Children. --child decisions N; --child governed PORT N; --child curl PORT HEAD N; --child idle PORT; --child many N; --child threads; --child steps;
+ * --child server says its port and serves until its input ends: for a profile by hand of the children with a port */
 static int child_idle(uint16_t port, uint32_t endpoints)
 {
     struct subject s = subject_open(port ? RULES_HTTP : RULES_P2C, endpoints, port);
@@ -55,11 +56,23 @@ static int child_curl(uint16_t port, const char *head, uint64_t n)
     return p.failures != 0;
 }
 
+static int child_server(void)
+{
+    printf("%u\n", server_start());
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
+    server_stop();
+    return 0;
+}
+
 static int child_main(int argc, char **argv)
 {
     const char *name = argc > 0 ? argv[0] : "";
     uint64_t n = argc > 1 ? strtoull(argv[argc - 1], NULL, 10) : 0;
     uint16_t port = argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 0;
+    if (strcmp(name, "server") == 0)
+        return child_server();
     if (strcmp(name, "idle") == 0)
         return child_idle(port, 1);
     if (strcmp(name, "many") == 0)
