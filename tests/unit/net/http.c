@@ -447,14 +447,7 @@ START_TEST(a_closed_connection_is_replaced)
         get();
         ck_hello();
         ck_assert(!answer.resend_stopped);
-        for (int k = 0; k < 2000; k++) { /* until its FIN is here */
-            pthread_mutex_lock(&peer.lock);
-            bool closed = peer.lines[i].fd < 0;
-            pthread_mutex_unlock(&peer.lock);
-            if (closed)
-                break;
-            usleep(1000);
-        }
+        peer_wait_closed(&peer, i);
     }
     ck_assert_int_eq(peer_accepted(&peer), 3);
     finish();

@@ -80,6 +80,7 @@ bool line_read(struct line *l)
         l->peer->last[l->peer->last_bytes] = '\0';
     } else {
         l->peer->ended++;
+        pthread_cond_broadcast(&l->peer->changed);
     }
     pthread_mutex_unlock(&l->peer->lock);
     free(bytes);
@@ -108,6 +109,7 @@ static void *line_main(void *user)
     pthread_mutex_lock(&l->peer->lock);
     close(l->fd);
     l->fd = -1;
+    pthread_cond_broadcast(&l->peer->changed);
     pthread_mutex_unlock(&l->peer->lock);
     return NULL;
 }
@@ -145,6 +147,7 @@ void peer_start(struct peer *p, const char *address, peer_fn *serve, const char 
     p->serve = serve;
     p->text = text;
     pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->changed, NULL);
     inet_pton(AF_INET, address, &a.sin_addr);
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(p->fd, (struct sockaddr *)&a, size), 0);
@@ -200,6 +203,7 @@ void peer_stop(struct peer *p)
         pthread_mutex_unlock(&p->lock);
         pthread_join(p->lines[i].thread, NULL);
     }
+    pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
     SSL_CTX_free(p->tls);
     p->tls = NULL;
@@ -227,7 +231,16 @@ bool peer_goodbye(struct peer *p)
 
 void peer_wait_ended(struct peer *p, int lines)
 {
-    for (int i = 0; i < 5000 && peer_ended(p) < lines; i++)
-        usleep(1000);
-    ck_assert_int_ge(peer_ended(p), lines);
+    pthread_mutex_lock(&p->lock);
+    while (p->ended < lines)
+        pthread_cond_wait(&p->changed, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void peer_wait_closed(struct peer *p, int nth)
+{
+    pthread_mutex_lock(&p->lock);
+    while (!p->lines[nth].on || p->lines[nth].fd >= 0)
+        pthread_cond_wait(&p->changed, &p->lock);
+    pthread_mutex_unlock(&p->lock);
 }

@@ -21,6 +21,7 @@ struct peer {
     void *tls;                      /* SSL_CTX, or NULL */
     pthread_t thread;
     pthread_mutex_t lock;           /* below */
+    pthread_cond_t changed;
     int accepted, requests, ended;  /* ended: lines at whose end the client closed first */
     bool goodbye;                   /* it said so, in TLS */
     char last[16384];               /* the last request */
@@ -36,8 +37,9 @@ int peer_accepted(struct peer *p);
 int peer_requests(struct peer *p);
 int peer_ended(struct peer *p);
 bool peer_goodbye(struct peer *p);
-/* Waits until the client has closed so many lines. */
+/* Waits until the client has closed so many lines, and until the peer has closed its line. */
 void peer_wait_ended(struct peer *p, int lines);
+void peer_wait_closed(struct peer *p, int nth);
 
 /* Reads one request with its body into peer->last; false at the end. */
 bool line_read(struct line *l);
