@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limiter.c: the centre of a token bucket.
  *
- * Why it is never above burst + rate * t. Let B be burst in time (capacity), L(s) what all stripes held at time s. A true bucket that counts leased tokens as still in it
- * could hold in its centre, now, at most the least over all s <= now of B - L(s) + (now - s). L is read now, but what it was since the last look is not known, only that
- * nothing was consumed after `last` (the latest used_at) and that no stripe ever holds more than a batch. So
+ * Why it is never above burst + rate * t. Let B be burst in time (capacity), L(s) what all stripes held at time s, C(s) the centre. A bucket that counts leased tokens as still in it has
+ * C + L <= B at any time; what would flow in beyond is lost. When the centre is moved, now, everything about it is known as of the last move (`touched`), and since then it only grew by time. So
+ * it is clamped to the least of B - L(s) + (now - s) over s since then, but never below what it was. L is read now; of what it was in between only this is known: nothing was
+ * consumed after `last` (the latest used_at), and no stripe ever holds more than a batch:
  *
- *   for s >= last:  B - L(now)                      nothing has changed since
+ *   for s >= last:  B - L(now)                             nothing has changed since
  *   for s <  last:  B - stripes * batch + (now - last)
  *
- * and the lesser of the two is safe. After an idle time of stripes * batch tokens (at most 3/4 of the burst) the whole burst is there again. A thread between the centre and its
- * part announces its batch in `coming`. `used_at` is written before a token goes. */
+ * and the lesser of the two is safe. So after a pause of stripes * batch tokens (at most 3/4 of the burst) the whole burst is there; within it a bit less may be. A thread between the centre
+ * and its part announces its batch in `coming`. `used_at` is written before a token goes, `touched` after the centre was moved: if it is too old, the clamp is only tighter. */
 #include "policy/limiter.h"
 
 #include <string.h>
 
 #define MOST (INT64_MAX / 4)
+#define LONG_AGO (-MOST / 16)
 
 static int64_t sixteenths(memo__instant t) { return t * 16; }
 
@@ -38,7 +40,8 @@ void memo__limiter_init(struct memo__limiter *l, const struct memo__striped *par
     l->burst = burst_of(rule, l->interval);
     l->capacity = (int64_t)l->burst * l->interval;
     l->batch = memo__lease_batch(l->burst);
-    l->empty = -MOST; /* long ago: full */
+    l->empty = -MOST; /* full */
+    l->touched = LONG_AGO;
     memo__lease_init(parts);
 }
 
@@ -76,11 +79,16 @@ static uint32_t centre_take(struct memo__limiter *l, const struct memo__striped 
 {
     int64_t empty = memo__load_acquire(&l->empty), at = sixteenths(now);
     while (at - empty >= l->interval) {
-        int64_t oldest = at - room(l, parts, now, own, own_used, own_coming), from = empty > oldest ? empty : oldest;
+        int64_t grown = at - sixteenths(memo__load(&l->touched));
+        int64_t oldest = at - room(l, parts, now, own, own_used, own_coming), from = empty;
+        if (oldest > from)
+            from = grown < oldest - from ? from + (grown > 0 ? grown : 0) : oldest;
         int64_t there = want == 1 ? 1 : (at - from) / l->interval;
         uint32_t n = there < want ? (uint32_t)there : want;
-        if (memo__cas(&l->empty, &empty, from + n * l->interval))
+        if (memo__cas(&l->empty, &empty, from + n * l->interval)) {
+            memo__store(&l->touched, now);
             return n;
+        }
     }
     return 0;
 }
@@ -115,10 +123,11 @@ bool memo__limiter_take_slow(struct memo__limiter *l, const struct memo__striped
 void memo__limiter_give(struct memo__limiter *l, const struct memo__striped *parts, struct memo__stripe stripe)
 {
     struct memo__lease_part *own = memo__lease_at(parts, stripe.index);
-    if (l->batch == 1 || memo__load(&own->held) >= l->batch)
-        (void)memo__fetch_sub(&l->empty, l->interval);
-    else
+    if (l->batch > 1 && memo__load(&own->held) < l->batch)
         (void)memo__fetch_add(&own->held, 1u);
+    else
+        (void)memo__fetch_sub(&l->empty, l->interval);
+    memo__store(&l->touched, LONG_AGO); /* it may have flown in twice, once by time: the next move clamps it */
 }
 
 void memo__limiter_read(const struct memo__limiter *l, const struct memo__striped *parts, memo__instant now, struct memo__limiter_facts *out)

@@ -5,8 +5,8 @@
  * (now - empty) / interval, at most burst. Taking n moves it n intervals on. Stripes lease batches of burst / 32 tokens; with a batch of 1 (burst < 64)
  * nothing is leased and the centre alone decides, exactly.
  *
- * Never above burst + rate * t, in any window: what the centre may hold is burst less what is leased, and less what may have been leased and was
- * consumed unseen since: every stripe that ever leased reserves a batch, and this reserve melts at the rate from the last consumption on. See limiter.c.
+ * Never above burst + rate * t, in any window: what may flow into the centre is limited to burst less what is leased, and less what may have been leased and was
+ * consumed unseen meanwhile. See limiter.c.
  *
  * The rule is read at init only (its shape is kept here): a rule of another count, period or burst needs a limiter of its own. */
 #ifndef MEMO__POLICY_LIMITER_H
@@ -15,8 +15,9 @@
 #include "policy/lease.h"
 
 struct memo__limiter {
-    int64_t empty;    /* 1/16 ns; the only word here that changes */
-    uint64_t unused_line[7];
+    int64_t empty;         /* 1/16 ns */
+    memo__instant touched; /* when it was last moved, or earlier */
+    uint64_t unused_line[6];
     int64_t interval; /* 1/16 ns a token, rounded up */
     int64_t capacity; /* burst * interval */
     uint64_t burst;
