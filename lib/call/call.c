@@ -96,8 +96,9 @@ static void note(struct memo__governor *g, const struct memo__plan *p, struct me
         struct memo__breaker_facts f;
         memo__breaker_read(o->shared, &o->parts, &route->breaker, now, &f);
         k->breaker_phase = (uint8_t)f.phase;
-        k->breaker_calls = f.calls;
-        k->breaker_bad = f.failed > f.slow ? f.failed : f.slow;
+        bool closed = f.phase == MEMO__BREAKER_CLOSED; /* the turn emptied the window: what opened it is told then */
+        k->breaker_calls = closed ? f.calls : memo__load(&o->turned_calls);
+        k->breaker_bad = closed ? (f.failed > f.slow ? f.failed : f.slow) : memo__load(&o->turned_bad);
     }
     for (uint32_t i = 0; i < gate->limits_count; i++) {
         struct memo__limiter_facts f = { 0 };
@@ -116,25 +117,29 @@ static memo_status refuse(struct memo__governor *g, struct memo__stripe s, struc
     k->status = status;
     k->phase = MEMO__CALL_REFUSED;
     k->last = k->begun;
+    measure_age(g, k);
     note(g, memo__load_acquire(&g->plan), k, k->begun);
     memo__count_refusal(s, &memo__governor_part(g, s.index)->counters, status);
     return status;
 }
 
-/* Is the view good enough to start at all? */
-static memo_status view_usable(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
+static void measure_age(struct memo__governor *g, struct memo__record *k)
+{
+    int64_t age = memo__age_ms(memo__load_acquire(&g->confirmed), memo__load(&g->unproven), memo__boot(g->world->host));
+    k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
+}
+
+/* Is the view good enough? */
+static memo_status view_usable(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, bool measure)
 {
     k->view_state = (uint8_t)memo__load(&g->state);
     k->view_revision = p->view->revision;
-    k->age_ms = -1;
+    if (measure || p->service->max_stale != INT64_MAX)
+        measure_age(g, k);
     if (p->all.from.count == 0)
         return k->view_state == MEMO_VIEW_EMPTY ? MEMO_REFUSED_NOT_READY : MEMO_REFUSED_NO_ENDPOINT;
-    if (p->service->max_stale != INT64_MAX) {
-        int64_t age = memo__age_ms(memo__load_acquire(&g->confirmed), memo__load(&g->unproven), memo__boot(g->world->host));
-        k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
-        if (age < 0 || age > p->service->max_stale / MEMO__MS)
-            return MEMO_REFUSED_STALE;
-    }
+    if (p->service->max_stale != INT64_MAX && (k->age_ms < 0 || k->age_ms > p->service->max_stale / MEMO__MS))
+        return MEMO_REFUSED_STALE;
     return MEMO_OK;
 }
 
@@ -206,7 +211,7 @@ static memo_status admit(struct memo__governor *g, const struct memo__plan *p, s
     k->subset = (uint8_t)memo__route_split(route, memo__draw_next(&r->draw));
     k->deadline = memo__deadline(k->begun, route->timeout, f->timeout_ms > 0 ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
     int64_t left = memo__deadline_left(k->begun, k->deadline);
-    memo_status status = view_usable(g, p, k);
+    memo_status status = view_usable(g, p, k, false);
     if (status != MEMO_OK || left == 0)
         return refuse(g, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
     if (g->world->disabled)
@@ -392,7 +397,7 @@ static memo_status next(struct memo__governor *g, const struct memo__plan *p, st
     int64_t timeout = memo__deadline_attempt(start, k->deadline, route->retry.attempt_timeout);
     if (timeout == 0)
         return stop(g, k, MEMO_REFUSED_DEADLINE, now);
-    memo_status s = view_usable(g, p, k);
+    memo_status s = view_usable(g, p, k, true);
     if (s == MEMO_OK && memo__outlier_due(&g->outlier, now))
         tell_returned(g, p, now);
     if (s == MEMO_OK)
@@ -457,9 +462,18 @@ static void tell_breaker(struct memo__governor *g, enum memo__breaker_turn turn,
     g->world->turned(g->world, &t);
 }
 
+/* For whoever is refused by it and asks why. */
+static void remember_turn(struct memo__organ *o, const struct memo__breaker_facts *f)
+{
+    if (!o)
+        return;
+    memo__store(&o->turned_calls, f->calls);
+    memo__store(&o->turned_bad, f->failed > f->slow ? f->failed : f->slow);
+}
+
 static __attribute__((noinline)) void teach_breaker_bad(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
                                                         const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, bool slow,
-                                                        const char *subject)
+                                                        struct memo__organ *o, const char *subject)
 {
     struct memo__breaker_facts before = { 0 };
     memo__breaker_read(b, parts, rule, now, &before); /* the turn empties the window: what was in it has to be read before */
@@ -468,19 +482,22 @@ static __attribute__((noinline)) void teach_breaker_bad(struct memo__governor *g
         before.calls++;
         before.failed += failed;
         before.slow += slow;
+        remember_turn(o, &before);
         tell_breaker(g, turn, subject, &before);
     }
 }
 
 static inline void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
-                                 const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, int64_t latency, const char *subject)
+                                 const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, int64_t latency, struct memo__organ *o,
+                                 const char *subject)
 {
     bool slow = rule->slow && latency > rule->slower_than;
     if (__builtin_expect(failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED, 0))
-        teach_breaker_bad(g, b, parts, stripe, rule, permit, now, failed, slow, subject);
+        teach_breaker_bad(g, b, parts, stripe, rule, permit, now, failed, slow, o, subject);
     else if (__builtin_expect(memo__breaker_report(b, parts, stripe, rule, permit, now, false, false) != MEMO__BREAKER_NOTHING, 0)) {
         struct memo__breaker_facts f = { 0 };
         memo__breaker_read(b, parts, rule, now, &f); /* a good report that filled minCalls */
+        remember_turn(o, &f);
         tell_breaker(g, MEMO__BREAKER_OPENED, subject, &f);
     }
 }
@@ -527,10 +544,10 @@ static void teach(struct memo__governor *g, const struct memo__plan *p, struct m
             teach_outlier(g, p, t, now, failed);
     }
     if (o)
-        teach_breaker(g, o->shared, &o->parts, r->stripe, &route->breaker, k->permit, now, failed, latency, o->name);
+        teach_breaker(g, o->shared, &o->parts, r->stripe, &route->breaker, k->permit, now, failed, latency, o, o->name);
     if (same && t->permit.epoch != MEMO__NO_EPOCH) {
         struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
-        teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r->stripe, &route->breaker, t->permit, now, failed, latency, id_of(p, t->slot));
+        teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r->stripe, &route->breaker, t->permit, now, failed, latency, NULL, id_of(p, t->slot));
     }
 }
 
@@ -659,7 +676,7 @@ static void end(struct memo__governor *g, const struct memo__plan *p, struct mem
         memo__histogram_add(r->stripe, &part->counters.duration, took);
     }
     memo__stripe_add64(r->stripe, &part->ended, 1);
-    if (__builtin_expect(k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || (g->world->slow_call && took > g->world->slow_call) || k->status, 0))
+    if (__builtin_expect(k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || k->attempts > 1 || (g->world->slow_call && took > g->world->slow_call) || k->status, 0))
         memo__ring_push(&g->world->ring, k);
 }
 
