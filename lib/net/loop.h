@@ -44,6 +44,7 @@ void memo__timer_stop(struct memo__loop *l, struct memo__timer *t);
 void memo__loop_post(struct memo__loop *l, struct memo__post *p, memo__post_fn *fn);
 void memo__loop_wake(struct memo__loop *l);
 
-/* In a forked child, before anything else: new epoll, eventfd and timerfd under the same descriptor numbers (dup3); every io that was started is added again; timers stay; queued posts are forgotten. */
+/* In a forked child, before anything else (until then the epoll is the parent's: stopping an io would stop it there): new epoll, eventfd and timerfd under the same descriptor numbers (dup3); every
+ * io that was started is added again; timers stay; queued posts are forgotten. The driver must not have been inside a turn when the process forked, except waiting: hold forks off (pthread_atfork). */
 int32_t memo__loop_after_fork(struct memo__loop *l);
 #endif

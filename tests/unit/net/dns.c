@@ -361,6 +361,41 @@ START_TEST(the_end_forgets_what_runs)
 }
 END_TEST
 
+static int changes;
+
+static int changing_stat(void *user, int fd, struct stat *out)
+{
+    int s = memo__host_linux.stat_fd(user, fd, out);
+    out->st_mtim.tv_nsec = ++changes;
+    return s;
+}
+
+/* Each question finds /etc/resolv.conf changed: the old channel stays until its own are back, and all go at the end. */
+START_TEST(a_changed_resolv_conf_is_read_again)
+{
+    struct memo__host host = memo__host_linux;
+    struct answer a = { .times = 0 };
+    host.stat_fd = changing_stat;
+    memo__dns_free(dns);
+    ck_assert_int_eq(memo__dns_new(&memo__alloc_libc, &host, loop, NULL, &dns), MEMO_OK);
+    changes = 0;
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(memo__dns_resolve(dns, "nobody.invalid.", came, &a, NULL), MEMO_OK);
+    ck_assert_int_eq(changes, 3);
+    ck_assert_int_eq(memo__loop_step(loop, 0), MEMO_OK);
+    memo__dns_free(dns);
+    dns = NULL;
+}
+END_TEST
+
+START_TEST(servers_that_are_none)
+{
+    struct memo__dns *d = NULL;
+    ck_assert_int_eq(memo__dns_new(&memo__alloc_libc, &memo__host_linux, loop, "not an address", &d), MEMO_E_ARGUMENT);
+    ck_assert_ptr_null(d);
+}
+END_TEST
+
 /* The child asks again on sockets of its own; the parent's question is answered to the parent. The server is the parent's: it answers both. */
 START_TEST(a_forked_child_asks_again)
 {
@@ -436,6 +471,8 @@ Suite *suite_net_dns(void)
     tcase_add_test(t, a_cancelled_question_is_not_heard_of);
     tcase_add_test(t, a_callback_may_ask);
     tcase_add_test(t, the_end_forgets_what_runs);
+    tcase_add_test(t, a_changed_resolv_conf_is_read_again);
+    tcase_add_test(t, servers_that_are_none);
     tcase_add_test(t, a_forked_child_asks_again);
     tcase_add_test(t, without_memory_it_says_so);
     suite_add_tcase(s, t);
