@@ -20,6 +20,13 @@ memo__instant memo__clock_kernel(void)
     return (int64_t)t.tv_sec * MEMO__S + t.tv_nsec;
 }
 
+memo__instant memo__clock_kernel_boot(void)
+{
+    struct timespec t = { 0, 0 };
+    (void)clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * MEMO__S + t.tv_nsec;
+}
+
 #if defined(__x86_64__)
 /* Does the kernel itself count with it? Then it runs evenly on all processors. */
 static bool kernel_uses_tsc(void)
@@ -61,6 +68,7 @@ int64_t memo__clock_calibrate(void)
     memo__instant ns = 0;
     if (!kernel_uses_tsc())
         return 0;
+    memo__instant monotonic = memo__clock_kernel(), ahead = memo__clock_kernel_boot() - monotonic; /* too great by the time between the two: an age errs on the safe side */
     read_both(&tsc, &ns);
     uint64_t ticks = tsc - last_tsc;
     int64_t passed = ns - last_ns;
@@ -76,6 +84,7 @@ int64_t memo__clock_calibrate(void)
     memo__store_release(&c->tsc, tsc);
     memo__store_release(&c->scale, (uint64_t)(((unsigned __int128)(uint64_t)passed << 32) / ticks));
     memo__store_release(&c->ns, ns);
+    memo__store_release(&c->ahead, ahead);
     memo__store_release(&c->fresh, ticks / (uint64_t)passed ? (uint64_t)((unsigned __int128)ticks * (HOLDS_S * (uint64_t)MEMO__S) / (uint64_t)passed) : 0);
     memo__store_release(&c->turn, (turn | 1) + 1 ? (turn | 1) + 1 : 2);
     return EVERY;

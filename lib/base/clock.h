@@ -16,7 +16,7 @@
 struct memo__clock {
     uint32_t turn;        /* odd: being written; 0: not calibrated */
     uint64_t tsc, scale;  /* scale: ns a tick, times 2^32 */
-    memo__instant ns;
+    memo__instant ns, ahead; /* ahead: by how much CLOCK_BOOTTIME is ahead of it */
     uint64_t fresh;       /* ticks for which the anchor holds */
 };
 extern struct memo__clock memo__clock_anchor;
@@ -36,5 +36,21 @@ static inline memo__instant memo__clock_now(void)
         return ns + (memo__instant)(((unsigned __int128)ticks * scale) >> 32);
 #endif
     return memo__clock_kernel();
+}
+
+memo__instant memo__clock_kernel_boot(void);
+
+/* CLOCK_BOOTTIME. The counter goes on while the machine sleeps, or begins anew, which no anchor outlives: so what is derived from an anchor is never too early. */
+static inline memo__instant memo__clock_boot(void)
+{
+#if defined(__x86_64__)
+    uint32_t turn = memo__load_acquire(&memo__clock_anchor.turn);
+    uint64_t tsc = memo__load_acquire(&memo__clock_anchor.tsc), scale = memo__load_acquire(&memo__clock_anchor.scale);
+    memo__instant ns = memo__load_acquire(&memo__clock_anchor.ns) + memo__load_acquire(&memo__clock_anchor.ahead);
+    uint64_t fresh = memo__load_acquire(&memo__clock_anchor.fresh), ticks = __rdtsc() - tsc;
+    if (__builtin_expect(turn && !(turn & 1) && ticks < fresh && memo__load(&memo__clock_anchor.turn) == turn, 1))
+        return ns + (memo__instant)(((unsigned __int128)ticks * scale) >> 32);
+#endif
+    return memo__clock_kernel_boot();
 }
 #endif

@@ -26,7 +26,7 @@ static int64_t clock_ns(clockid_t clock)
 }
 
 static memo__instant linux_now(void *user) { (void)user; return memo__clock_now(); }
-static memo__instant linux_boot(void *user) { (void)user; return clock_ns(CLOCK_BOOTTIME); }
+static memo__instant linux_boot(void *user) { (void)user; return memo__clock_boot(); }
 static int64_t linux_wall(void *user) { (void)user; return clock_ns(CLOCK_REALTIME); }
 
 static int linux_random(void *user, void *bytes, size_t n)

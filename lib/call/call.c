@@ -110,6 +110,12 @@ static void note(struct memo__governor *g, const struct memo__plan *p, struct me
     k->budget = (uint16_t)(memo__budget_read(&g->budget, &g->budget_parts) / (MEMO__TOKEN / 10));
 }
 
+static void measure_age(struct memo__governor *g, struct memo__record *k)
+{
+    int64_t age = memo__age_ms(memo__load_acquire(&g->confirmed), memo__load(&g->unproven), memo__boot(g->world->host));
+    k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
+}
+
 /* begin */
 
 static memo_status refuse(struct memo__governor *g, struct memo__stripe s, struct memo__record *k, memo_status status)
@@ -121,12 +127,6 @@ static memo_status refuse(struct memo__governor *g, struct memo__stripe s, struc
     note(g, memo__load_acquire(&g->plan), k, k->begun);
     memo__count_refusal(s, &memo__governor_part(g, s.index)->counters, status);
     return status;
-}
-
-static void measure_age(struct memo__governor *g, struct memo__record *k)
-{
-    int64_t age = memo__age_ms(memo__load_acquire(&g->confirmed), memo__load(&g->unproven), memo__boot(g->world->host));
-    k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
 }
 
 /* Is the view good enough? */

@@ -56,6 +56,19 @@ static double took_ms(const struct memo__record *k)
     return (double)memo__since(k->last, k->begun) / 1e6;
 }
 
+/* A number with a point, whatever the host's locale says; right-aligned in `width`. */
+static void put_number(struct telling *t, double value, int decimals, int width)
+{
+    static const int64_t powers[] = { 1, 10, 100, 1000 };
+    char text[32];
+    int64_t whole = (int64_t)(value * (double)powers[decimals] + 0.5), power = powers[decimals];
+    if (decimals)
+        (void)snprintf(text, sizeof text, "%lld.%0*lld", (long long)(whole / power), decimals, (long long)(whole % power));
+    else
+        (void)snprintf(text, sizeof text, "%lld", (long long)whole);
+    memo__put_format(&t->w, "%*s", width, text);
+}
+
 static void put_id(struct telling *t, uint32_t slot, uint32_t generation)
 {
     char id[MEMO__NAME_MAX];
@@ -100,7 +113,9 @@ static void standing(const struct telling *t, struct standing *s)
 
 static void line(struct telling *t, double ms, const char *what, const char *which)
 {
-    memo__put_format(&t->w, "\n%6.2f %-7s %-11s ", ms, what, which);
+    memo__put_text(&t->w, "\n");
+    put_number(t, ms, 2, 6);
+    memo__put_format(&t->w, " %-7s %-11s ", what, which);
 }
 
 static void text_head(struct telling *t)
@@ -116,15 +131,15 @@ static void text_head(struct telling *t)
         memo__put_text(&t->w, last->flags & MEMO__TRY_REPORTED ? outcomes[last->kind] : "under way");
     else
         memo__put_text(&t->w, "not sent yet");
-    memo__put_format(&t->w, " in %.1f ms, %u attempt%s    rules r%llu   view r%llu %s", took_ms(k), k->attempts, k->attempts == 1 ? "" : "s", (unsigned long long)k->revision,
+    memo__put_text(&t->w, " in ");
+    put_number(t, took_ms(k), 1, 0);
+    memo__put_format(&t->w, " ms, %u attempt%s    rules r%llu   view r%llu %s", k->attempts, k->attempts == 1 ? "" : "s", (unsigned long long)k->revision,
                      (unsigned long long)k->view_revision, memo__view_state_name(k->view_state));
     int64_t age = k->age_ms;
-    if (age < 0 && t->g) /* not measured by the call, which has no maxStale: what it is now bounds what it was, then less */
-        age = memo__age_ms(memo__load_acquire(&t->g->confirmed), memo__load(&t->g->unproven), memo__boot(t->g->world->host));
     if (age < 0)
         memo__put_text(&t->w, ", age unproven");
     else
-        memo__put_format(&t->w, ", age <= %.1f s", (double)(age + 99) / 1000.0);
+        memo__put_format(&t->w, ", age <= %lld.%lld s", (long long)((age + 99) / 1000), (long long)((age + 99) % 1000 / 100));
 }
 
 static void text_route(struct telling *t)
@@ -158,7 +173,7 @@ static void text_admit(struct telling *t)
     if (s.breaker) {
         memo__put_format(&t->w, "breaker %s %u/%u failed", phases[s.phase % 3], s.bad, s.calls);
         if (t->route && t->route->breaker.failed)
-            memo__put_format(&t->w, " (opens %g%%)", t->route->breaker.failed / 1e4);
+            memo__put_format(&t->w, " (opens %u%%)", t->route->breaker.failed / 10000);
         if (k->probe)
             memo__put_text(&t->w, ", as a probe");
         comma = ", ";
@@ -171,7 +186,8 @@ static void text_admit(struct telling *t)
         memo__put_format(&t->w, "%sconcurrency %u reached", comma, t->p->service->concurrency.max);
         comma = ", ";
     }
-    memo__put_format(&t->w, "%sbudget %.1f", comma, s.budget);
+    memo__put_format(&t->w, "%sbudget ", comma);
+    put_number(t, s.budget, 1, 0);
     if (k->would)
         memo__put_text(&t->w, "; would have been refused, but it is only observed");
 }
@@ -192,6 +208,12 @@ static void text_ejected(struct telling *t, memo__instant at)
     }
 }
 
+static void put_score(struct telling *t, const char *before, float score)
+{
+    memo__put_text(&t->w, before);
+    put_number(t, (double)score, 1, 0);
+}
+
 static void text_try(struct telling *t, uint32_t i)
 {
     const struct memo__try *y = &t->k->tries[i];
@@ -199,11 +221,11 @@ static void text_try(struct telling *t, uint32_t i)
     id_of(t, y->slot, y->generation, id, sizeof id);
     line(t, ms_of(y->start_us), "pick", id);
     if (y->score > 0)
-        memo__put_format(&t->w, "score %.1f", (double)y->score);
+        put_score(t, "score ", y->score);
     if (y->flags & MEMO__TRY_OTHER) {
         memo__put_text(&t->w, "; ");
         put_id(t, y->other_slot, y->other_generation);
-        memo__put_format(&t->w, " %.1f", (double)y->other_score);
+        put_score(t, " ", y->other_score);
     }
     for (uint32_t j = 0; j < i; j++) {
         memo__put_text(&t->w, y->score > 0 || j ? "; " : "");
@@ -239,12 +261,14 @@ static void text_outcome(struct telling *t, uint32_t i)
         return;
     outcome_text(y, what, sizeof what);
     (void)snprintf(both, sizeof both, "%s -> %s", what, retried ? "retry" : "end");
-    memo__put_format(&t->w, "\n%6.2f %-19s ", ms_of(y->end_us), both);
+    memo__put_text(&t->w, "\n");
+    put_number(t, ms_of(y->end_us), 2, 6);
+    memo__put_format(&t->w, " %-19s ", both);
     double left = (double)memo__since(k->deadline, memo__after(k->begun, (int64_t)y->end_us * 1000)) / 1e6;
     if (retried)
-        memo__put_format(&t->w, "%s, %.0f ms left, budget %.1f, wait %u ms", k->method_text[0] ? k->method_text : "-", left, k->budget / 10.0, y->wait_ms);
+        memo__put_format(&t->w, "%s, %lld ms left, budget %u.%u, wait %u ms", k->method_text[0] ? k->method_text : "-", (long long)left, k->budget / 10, k->budget % 10, y->wait_ms);
     else
-        memo__put_format(&t->w, "no retry: %s, %.0f ms left", memo__retry_reason_text((enum memo__retry_reason)y->again), left);
+        memo__put_format(&t->w, "no retry: %s, %lld ms left", memo__retry_reason_text((enum memo__retry_reason)y->again), (long long)left);
     if (t->p)
         memo__put_format(&t->w, "   [%s%s.retry]", t->p->service->name[0] ? "services." : "defaults", t->p->service->name);
 }
@@ -273,24 +297,32 @@ static void json_text(struct telling *t, const char *key, const char *value)
     memo__put_json(&t->w, memo__text_of(value));
 }
 
+static void json_number(struct telling *t, const char *key, double value)
+{
+    memo__put_format(&t->w, ",\"%s\":", key);
+    put_number(t, value, 3, 0);
+}
+
 static void json_try(struct telling *t, uint32_t i)
 {
     const struct memo__try *y = &t->k->tries[i];
     char id[MEMO__NAME_MAX];
     id_of(t, y->slot, y->generation, id, sizeof id);
-    memo__put_format(&t->w, "%s{\"number\":%u,\"start_ms\":%.3f", i ? "," : "", i + 1, ms_of(y->start_us));
+    memo__put_format(&t->w, "%s{\"number\":%u", i ? "," : "", i + 1);
+    json_number(t, "start_ms", ms_of(y->start_us));
     json_text(t, "endpoint", id);
     if (y->score > 0)
-        memo__put_format(&t->w, ",\"score\":%.3f", (double)y->score);
+        json_number(t, "score", (double)y->score);
     if (y->flags & MEMO__TRY_OTHER) {
         id_of(t, y->other_slot, y->other_generation, id, sizeof id);
         json_text(t, "other", id);
-        memo__put_format(&t->w, ",\"other_score\":%.3f", (double)y->other_score);
+        json_number(t, "other_score", (double)y->other_score);
     }
     memo__put_format(&t->w, ",\"panic\":%s,\"tried_again\":%s", y->flags & MEMO__TRY_PANIC ? "true" : "false", y->flags & MEMO__TRY_AGAIN ? "true" : "false");
     if (y->flags & MEMO__TRY_REPORTED) {
         json_text(t, "outcome", outcomes[y->kind]);
-        memo__put_format(&t->w, ",\"end_ms\":%.3f,\"http_status\":%d,\"grpc_status\":%d,\"failed\":%s,\"retried\":%s,\"wait_ms\":%u", ms_of(y->end_us), y->http, y->grpc,
+        json_number(t, "end_ms", ms_of(y->end_us));
+        memo__put_format(&t->w, ",\"http_status\":%d,\"grpc_status\":%d,\"failed\":%s,\"retried\":%s,\"wait_ms\":%u", y->http, y->grpc,
                          y->flags & MEMO__TRY_FAILED ? "true" : "false", y->again == MEMO__RETRY_YES ? "true" : "false", y->wait_ms);
         json_text(t, "retry_reason", memo__retry_reason_text((enum memo__retry_reason)y->again));
     }
@@ -310,7 +342,8 @@ static void json(struct telling *t)
     json_text(t, "status", memo__status_name(k->status));
     json_text(t, "view_state", memo__view_state_name(k->view_state));
     json_text(t, "route", t->route ? t->route->name : "");
-    memo__put_format(&t->w, ",\"took_ms\":%.3f,\"admitted\":%s,\"observed\":%s", took_ms(k), k->attempts || !memo__refused(k->status) ? "true" : "false", k->would ? "true" : "false");
+    json_number(t, "took_ms", took_ms(k));
+    memo__put_format(&t->w, ",\"admitted\":%s,\"observed\":%s", k->attempts || !memo__refused(k->status) ? "true" : "false", k->would ? "true" : "false");
     if (s.breaker) {
         json_text(t, "breaker", phases[s.phase % 3]);
         memo__put_format(&t->w, ",\"breaker_calls\":%u,\"breaker_failed\":%u", s.calls, s.bad);
@@ -319,7 +352,8 @@ static void json(struct telling *t)
         json_text(t, "limit", s.limit);
         memo__put_format(&t->w, ",\"limit_tokens\":%u,\"limit_burst\":%llu", s.tokens, (unsigned long long)s.burst);
     }
-    memo__put_format(&t->w, ",\"budget\":%.1f,\"attempts\":[", s.budget);
+    json_number(t, "budget", s.budget);
+    memo__put_text(&t->w, ",\"attempts\":[");
     for (uint32_t i = 0; i < k->attempts; i++)
         json_try(t, i);
     memo__put_text(&t->w, "]}");

@@ -122,7 +122,8 @@ static memo_status pool_open(memo_client *c, memo_error *e)
 static memo_status watch_open(memo_client *c, struct memo__engine *g, memo_error *e)
 {
     const struct memo__settings *s = &c->settings;
-    struct memo__ground ground = { .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dns = g->dns, .dirs = g->dirs };
+    struct memo__ground ground = { .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dns = g->dns, .dirs = g->dirs,
+                                   .lease_ttl = memo__setting_ns(s, MEMO__SETTING_LEASE_TTL) };
     struct memo__watch_options o = {
         .cache_dir = memo__setting_text(s, MEMO__SETTING_CACHE_DIR),
         .cache_on = memo__setting_bool(s, MEMO__SETTING_CACHE),

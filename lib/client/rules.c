@@ -53,6 +53,11 @@ memo_status memo_rules_check(const char *text, size_t bytes, char *report, size_
     return report_end(&r, s, need);
 }
 
+static struct memo__rules_options options(const memo_client *c)
+{
+    return (struct memo__rules_options){ .default_timeout = memo__setting_ns(&c->settings, MEMO__SETTING_DEFAULT_TIMEOUT) };
+}
+
 /* With the turn: all services get the new rules, or none. */
 static memo_status apply(memo_client *c, struct memo__rules *next)
 {
@@ -83,7 +88,8 @@ memo_status memo_rules_apply(memo_client *c, const char *text, size_t bytes, cha
     if (memo__load(&c->phase) != MEMO__RUNNING)
         return memo__fail(first, MEMO_E_STATE, "the client is not running");
     memo__writer_init(&r.w, report, n);
-    memo_status s = memo__rules_compile(&c->alloc, text, bytes, on_finding, &r, &rules);
+    struct memo__rules_options o = options(c);
+    memo_status s = memo__rules_compile_with(&c->alloc, &o, text, bytes, on_finding, &r, &rules);
     if (s == MEMO_OK) {
         (void)memo__turn_take();
         s = apply(c, rules);
@@ -109,7 +115,8 @@ static memo_status take_text(memo_client *c, const char *file, const char *text,
 {
     struct memo__rules *rules = NULL;
     struct file_report r = { .c = c, .file = file };
-    memo_status s = memo__rules_compile(&c->alloc, text, bytes, on_file_finding, &r, &rules);
+    struct memo__rules_options o = options(c);
+    memo_status s = memo__rules_compile_with(&c->alloc, &o, text, bytes, on_file_finding, &r, &rules);
     if (s == MEMO_OK)
         return apply(c, rules);
     memo__client_event(c, MEMO_EVENT_RULES, "", file, s, c->owner.rules.revision, "refused: %s", r.first[0] ? r.first : memo_status_name(s));
@@ -195,7 +202,8 @@ static void watch_directory(memo_client *c, struct memo__engine *g)
 static memo_status built_in(memo_client *c, memo_error *e)
 {
     struct memo__rules *rules = NULL;
-    memo_status s = memo__rules_compile(&c->alloc, NULL, 0, NULL, NULL, &rules);
+    struct memo__rules_options o = options(c);
+    memo_status s = memo__rules_compile_with(&c->alloc, &o, NULL, 0, NULL, NULL, &rules);
     if (s != MEMO_OK)
         return memo__fail(e, s, "built-in rules: %s", memo_status_name(s));
     rules->refs = 1;

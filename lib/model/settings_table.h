@@ -54,5 +54,3 @@ SETTING(HTTP_MAX_HEADERS, "http_max_headers", BYTES, "64KiB", "1KiB", "1MiB", NU
         "Largest head of an answer; a larger one fails the attempt.")
 SETTING(CA_FILE, "ca_file", PATH, "", NULL, NULL, "SSL_CERT_FILE", 0,
         "Certificate authorities, PEM, that peers' certificates are checked against. Empty: those of the system.")
-SETTING(STRIPES, "stripes", COUNT, "0", "0", "24", NULL, 0,
-        "Parts into which hot counters are split, for experts. 0: by the number of processors.")

@@ -589,6 +589,8 @@ static memo_status file_open(const struct memo__ground *g, struct memo__text url
     f->alloc = *g->alloc;
     f->sink = *sink;
     st = memo__store_init(&f->store, g->host, url, e);
+    if (g->lease_ttl && !f->store.ttl_given)
+        f->store.ttl = g->lease_ttl - g->lease_ttl % MEMO__MS;
     f->scratch = memo__get(g->alloc, sizeof *f->scratch);
     if (st == MEMO_OK && !f->scratch)
         st = memo__fail(e, MEMO_E_NO_MEMORY, "no memory for a registry");

@@ -25,6 +25,7 @@ struct memo__ground {
     struct memo__loop *loop;
     struct memo__dns *dns;           /* NULL: names cannot be resolved */
     struct memo__dirwatch *dirs;     /* NULL: directories are polled only */
+    int64_t lease_ttl;               /* ns, of leases whose URL says no other; 0: the source's own default */
 };
 
 /* What an answer proves. */

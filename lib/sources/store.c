@@ -51,6 +51,7 @@ static memo_status parse_option(struct memo__store *s, struct memo__text o, memo
     }
     if (memo__text_is(key, "ttl") && memo__parse_duration(value, &s->ttl) && s->ttl >= TTL_LEAST && s->ttl <= TTL_MOST) {
         s->ttl -= s->ttl % MEMO__MS;
+        s->ttl_given = true;
         return MEMO_OK;
     }
     return memo__fail(e, MEMO_E_SETTING, "file: \"%.*s\" is not an option; there are owners=UID,UID, ttl=1s to 1h, sync=on or off", (int)(o.n > 64 ? 64 : o.n), o.at);

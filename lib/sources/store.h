@@ -31,6 +31,7 @@ struct memo__store {
     char path[MEMO__PLACE_PATH_MAX];
     struct memo__place_rule rule;
     int64_t ttl;                           /* ns, of our own records */
+    bool ttl_given;                        /* by the URL */
     bool sync;                             /* false: nothing is synced; for tests and for file systems in memory */
     int root;                              /* -1: not open */
     uint64_t device, inode;                /* of root */

@@ -172,7 +172,7 @@ END_TEST
 
 static const struct { const char *text, *why; int line; const char *field; } bad_files[] = {
     { "zone = a\nnonsense\n", "name = value", 2, "" }, { "zone = a\n\n= b", "there is no setting \"\"", 3, "" }, { "zoen = a\n", "no setting \"zoen\"", 1, "zoen" },
-    { "# c\nstripes = 99\n", "out of range: 0 to 24", 2, "stripes" }, { "settings = /x\n", "cannot name another one", 1, "settings" },
+    { "# c\nhttp_max_idle = 9999\n", "out of range: 0 to 1024", 2, "http_max_idle" }, { "settings = /x\n", "cannot name another one", 1, "settings" },
     { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1", "there is no setting", 1, NULL },
 };
 
@@ -257,7 +257,7 @@ START_TEST(no_memory)
 {
     struct world w = { VARIABLES({ "MEMO_SETTINGS", path }, { "MEMO_ZONE", "z" }, { "OTEL_SERVICE_NAME", "s" }, { "OTEL_LOG_LEVEL", "chatty" }), "" };
     struct memo__settings_world world = { &memo__host_linux, variable, warn, &w };
-    write_file("registry = file:///x\nstripes = 2\n");
+    write_file("registry = file:///x\nhttp_max_idle = 2\n");
     for (int forever = 0; forever < 2; forever++) {
         struct failing f;
         long n = 0;
