@@ -61,7 +61,7 @@ static void look_after(struct demo *d, int64_t *dead_since)
             dead_since[i] = 0;
         } else if (dead_since[i] == 0) {
             dead_since[i] = demo_now();
-            demo_note(d, "   %s has ended; it is started again in 5 s. `memoctl explain --last` tells what became of its calls.", book_instance(i));
+            demo_note(d, "   %s has ended; it is started again in 5 s. `memoctl explain --last 3` tells what became of calls that it took with it, if any.", book_instance(i));
         } else if (demo_now() - dead_since[i] > 5 * MEMO__S && children_start(&d->children, i)) {
             demo_note(d, "   %s runs again: pid %d", book_instance(i), (int)d->children.child[i].pid);
             d->told.ejected[i] = false;
@@ -75,7 +75,7 @@ static void stay(struct demo *d)
     demo_note(d, "\nEverything keeps running until Ctrl-C. Break it yourself, from another terminal:");
     for (int i = 0; i < INSTANCES; i++)
         demo_note(d, "   kill -9 %-7d  # %s, 127.0.0.1:%u", (int)d->children.child[i].pid, book_instance(i), (unsigned)d->children.child[i].port);
-    demo_note(d, "   memoctl explain --last 1  # why the last interesting call went as it did");
+    demo_note(d, "   memoctl explain --last 1  # how the last call went that was refused, failed, tried twice or slow");
     demo_note(d, "   memoctl watch todo --registry file://%s/registry", d->directory);
     demo_note(d, "   curl 'http://127.0.0.1:%u/chaos?delay_ms=1100&fail_percent=30'", (unsigned)d->children.child[INSTANCE_V1B].port);
     demo_note(d, "   $EDITOR %s/rules.json\n", d->directory);

@@ -36,7 +36,7 @@ static void tell_text(const struct args *a, struct asked *k, const struct proces
 {
     if (text[strspn(text, " \n")] == 0) {
         k->silent++;
-        print_remark(a, "%s (pid %d) has no record yet", p->name, (int)p->pid);
+        print_remark(a, "%s (pid %d) has no record: no call was refused, failed, tried twice or slow", p->name, (int)p->pid);
         return;
     }
     if (headed)

@@ -91,9 +91,12 @@ static void scene_kill(struct demo *d, struct verdict *v)
     bool good = unharmed(m);
     (void)demo_run(d, 3000);
     m = memo_of(d);
+    b = bare_of(d);
     good = good && unharmed(m);
+    bare_failed += b->end[CALL_FAILED];
+    bare_calls += b->calls;
     uint32_t back = m->attempts[INSTANCE_V1A];
-    say(v, good && back > 0, "libmemo: %u of %u calls failed, %u refused, %u retried; v1a left the view after %lld ms, took %u calls after its return.  bare: %u of %u failed (%.1f %%)", failed + m->end[CALL_FAILED],
+    say(v, good && back > 0, "libmemo: %u of %u calls failed, %u refused, %u retried; v1a left the view within %lld ms, took %u calls after its return.  bare: %u of %u failed (%.1f %%)", failed + m->end[CALL_FAILED],
         calls + m->calls, refused + sums_refused(m), retried + m->retried, (long long)leave_ms, back, bare_failed, bare_calls, share(bare_failed, bare_calls));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* demo_todo.c: one instance of the demo's todo service: a small HTTP server that registers itself with libmemo, and can be told to be slow or to fail.
  *
- *   GET /todos/7              the todo, after the delay, or 503
+ *   GET /todos/7              the todo, after 3 to 9 ms of work (and the delay), or 503
  *   GET /chaos?delay_ms=1100&fail_percent=30     from now on
  *   SIGTERM                   draining -> (1.2 s) -> withdrawn -> no more connections -> ended: how a service should leave
  *
@@ -22,7 +22,9 @@
 #include "net/loop.h"
 #include "print.h"
 
-#define DRAIN_MS 1200 /* how long callers have to learn it; they are told within milliseconds */
+#define DRAIN_MS 1200                  /* how long callers have to learn it; they are told within milliseconds */
+#define WORK_LEAST (3 * MEMO__MS)      /* what the answer takes: without it every call would be over before the next begins, and there would be nothing to balance */
+#define WORK_SPREAD (6 * MEMO__MS)
 
 const struct option_row cmd_demo_todo_options[] = {
     { "id", 0, "ID", NULL },
@@ -82,10 +84,11 @@ static void on_gone(struct memo__httpd_request *r, void *user)
     free(d);
 }
 
-static void delay(struct todo *t, struct memo__httpd_request *r)
+static void work(struct todo *t, struct memo__httpd_request *r)
 {
     struct delayed *d = calloc(1, sizeof(*d));
-    if (!d || memo__timer_start(t->loop, &d->timer, memo__after_ms(memo__loop_now(t->loop), (int64_t)t->delay_ms), on_delay_over, d) != MEMO_OK) {
+    int64_t takes = WORK_LEAST + memo__draw_below(memo__draw_next(&t->draws), WORK_SPREAD) + (int64_t)t->delay_ms * MEMO__MS;
+    if (!d || memo__timer_start(t->loop, &d->timer, memo__after(memo__loop_now(t->loop), takes), on_delay_over, d) != MEMO_OK) {
         free(d);
         memo__httpd_reply_text(r, 500, "text/plain", "no memory\n");
         return;
@@ -116,10 +119,7 @@ static void on_request(struct memo__httpd_request *r, void *user)
     struct memo__text path = memo__httpd_path(r);
     if (path.n >= 7 && strncmp(path.at, "/todos/", 7) == 0) {
         book_see(t->book, t->instance, memo__httpd_header(r, BOOK_HEADER));
-        if (t->delay_ms > 0)
-            delay(t, r);
-        else
-            answer(t, r);
+        work(t, r);
     } else if (memo__text_is(path, "/chaos")) {
         chaos(t, memo__httpd_query(r));
         memo__httpd_reply_text(r, 200, "text/plain", "as you wish\n");
