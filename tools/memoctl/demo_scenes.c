@@ -234,10 +234,11 @@ static void scene_rules(struct demo *d, struct verdict *v)
 
 static void scene_drain(struct demo *d, struct verdict *v)
 {
-    memo_side_want(&d->memo, WANT_ANY);
     (void)demo_run(d, 1000);
     children_signal(&d->children, INSTANCE_V2, SIGTERM);
-    (void)demo_run(d, 4000);
+    (void)demo_run(d, 2000);
+    memo_side_want(&d->memo, WANT_ANY);
+    (void)demo_run(d, 2000);
     bool left = !children_running(&d->children, INSTANCE_V2);
     struct sums *m = memo_of(d), *b = bare_of(d);
     say(v, left && unharmed(m), "libmemo: %u of %u calls failed, %u refused; v2 %s.  bare: %u of %u failed (%.1f %%)", m->end[CALL_FAILED], m->calls, sums_refused(m), left ? "has left" : "has NOT left",
