@@ -75,7 +75,7 @@ END_TEST
 
 START_TEST(errors)
 {
-    char byte;
+    char byte = 0;
     struct stat st;
     int visits = 0;
     ck_assert_int_eq(h->open(h->user, AT_FDCWD, "/nowhere/at/all", O_RDONLY, 0), -ENOENT);

@@ -90,11 +90,18 @@ START_TEST(one_of_many_threads_rebuilds)
 }
 END_TEST
 
+static void anew(void) /* also where all tests share one process */
+{
+    rebuilds = 0;
+    memo__process_number = 1;
+}
+
 Suite *suite_base_process(void);
 Suite *suite_base_process(void)
 {
     Suite *s = suite_create("base/process");
     TCase *c = tcase_create("process");
+    tcase_add_checked_fixture(c, anew, NULL);
     tcase_add_test(c, the_same_process_rebuilds_nothing);
     tcase_add_test(c, wiped_by_hand);
     tcase_add_test(c, a_child_knows);

@@ -241,11 +241,18 @@ START_TEST(stripes_are_as_many_as_may_be)
 }
 END_TEST
 
+static void anew(void) /* also where all tests share one process */
+{
+    released = stop = mistakes = borrows = 0;
+    memo__store(&memo__reader_fence, 0);
+}
+
 Suite *suite_base_reader(void);
 Suite *suite_base_reader(void)
 {
     Suite *s = suite_create("base/reader");
     TCase *c = tcase_create("reader");
+    tcase_add_checked_fixture(c, anew, NULL);
     tcase_add_test(c, freed_when_nobody_is_inside);
     tcase_add_test(c, sections_nest);
     tcase_add_test(c, one_holds);
