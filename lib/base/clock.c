@@ -76,17 +76,17 @@ int64_t memo__clock_calibrate(void)
     last_tsc = tsc;
     last_ns = ns;
     if (!usable) {
-        memo__store(&c->turn, 0);
+        memo__store(&c->turn, memo__load(&c->turn) & ~UINT32_C(1));
         return FIRST_AFTER;
     }
-    uint32_t turn = memo__load(&c->turn);
-    (void)memo__exchange(&c->turn, turn | 1);
+    uint32_t turn = memo__load(&c->turn) & ~UINT32_C(1);
+    (void)memo__exchange(&c->turn, turn);
     memo__store_release(&c->tsc, tsc);
     memo__store_release(&c->scale, (uint64_t)(((unsigned __int128)(uint64_t)passed << 32) / ticks));
     memo__store_release(&c->ns, ns);
     memo__store_release(&c->ahead, ahead);
     memo__store_release(&c->fresh, ticks / (uint64_t)passed ? (uint64_t)((unsigned __int128)ticks * (HOLDS_S * (uint64_t)MEMO__S) / (uint64_t)passed) : 0);
-    memo__store_release(&c->turn, (turn | 1) + 1 ? (turn | 1) + 1 : 2);
+    memo__store_release(&c->turn, turn + 3);
     return EVERY;
 }
 #else

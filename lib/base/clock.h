@@ -14,43 +14,65 @@
 #endif
 
 struct memo__clock {
-    uint32_t turn;        /* odd: being written; 0: not calibrated */
+    uint32_t turn;        /* odd: the anchor holds; even: being written, or not calibrated */
     uint64_t tsc, scale;  /* scale: ns a tick, times 2^32 */
-    memo__instant ns, ahead; /* ahead: by how much CLOCK_BOOTTIME is ahead of it */
+    memo__instant ns;
+    int64_t ahead;        /* of MONOTONIC: CLOCK_BOOTTIME */
     uint64_t fresh;       /* ticks for which the anchor holds */
 };
 extern struct memo__clock memo__clock_anchor;
 
 memo__instant memo__clock_kernel(void);
+memo__instant memo__clock_kernel_boot(void);
 /* Sets a new anchor; the owner of a timer calls it (any one thread at a time). Returns after how many ns it wants to be called again, 0: never. */
 int64_t memo__clock_calibrate(void);
 
+#if defined(__x86_64__)
+/* false: ask the kernel. */
+static inline bool memo__clock_counted(memo__instant *now, int64_t *ahead)
+{
+    const struct memo__clock *c = &memo__clock_anchor;
+    uint32_t turn = memo__load_acquire(&c->turn);
+    uint64_t tsc = memo__load_acquire(&c->tsc), scale = memo__load_acquire(&c->scale);
+    memo__instant ns = memo__load_acquire(&c->ns);
+    *ahead = memo__load_acquire(&c->ahead);
+    uint64_t fresh = memo__load_acquire(&c->fresh), ticks = __rdtsc() - tsc;
+    *now = ns + (memo__instant)(((unsigned __int128)ticks * scale) >> 32);
+    return __builtin_expect(ticks < fresh, 1) && __builtin_expect(memo__load(&c->turn) == (turn | 1), 1);
+}
+#else
+static inline bool memo__clock_counted(memo__instant *now, int64_t *ahead)
+{
+    (void)now;
+    (void)ahead;
+    return false;
+}
+#endif
+
 static inline memo__instant memo__clock_now(void)
 {
-#if defined(__x86_64__)
-    uint32_t turn = memo__load_acquire(&memo__clock_anchor.turn);
-    uint64_t tsc = memo__load_acquire(&memo__clock_anchor.tsc), scale = memo__load_acquire(&memo__clock_anchor.scale);
-    memo__instant ns = memo__load_acquire(&memo__clock_anchor.ns);
-    uint64_t fresh = memo__load_acquire(&memo__clock_anchor.fresh), ticks = __rdtsc() - tsc;
-    if (__builtin_expect(turn && !(turn & 1) && ticks < fresh && memo__load(&memo__clock_anchor.turn) == turn, 1))
-        return ns + (memo__instant)(((unsigned __int128)ticks * scale) >> 32);
-#endif
-    return memo__clock_kernel();
+    memo__instant now;
+    int64_t ahead;
+    return memo__clock_counted(&now, &ahead) ? now : memo__clock_kernel();
 }
 
-memo__instant memo__clock_kernel_boot(void);
+/* And CLOCK_BOOTTIME. The counter goes on while the machine sleeps, or begins anew, which no anchor outlives: so what is derived from an anchor is never too early. */
+static inline memo__instant memo__clock_both(memo__instant *boot)
+{
+    memo__instant now;
+    int64_t ahead;
+    if (!memo__clock_counted(&now, &ahead)) {
+        *boot = memo__clock_kernel_boot();
+        return memo__clock_kernel();
+    }
+    *boot = now + ahead;
+    return now;
+}
 
-/* CLOCK_BOOTTIME. The counter goes on while the machine sleeps, or begins anew, which no anchor outlives: so what is derived from an anchor is never too early. */
 static inline memo__instant memo__clock_boot(void)
 {
-#if defined(__x86_64__)
-    uint32_t turn = memo__load_acquire(&memo__clock_anchor.turn);
-    uint64_t tsc = memo__load_acquire(&memo__clock_anchor.tsc), scale = memo__load_acquire(&memo__clock_anchor.scale);
-    memo__instant ns = memo__load_acquire(&memo__clock_anchor.ns) + memo__load_acquire(&memo__clock_anchor.ahead);
-    uint64_t fresh = memo__load_acquire(&memo__clock_anchor.fresh), ticks = __rdtsc() - tsc;
-    if (__builtin_expect(turn && !(turn & 1) && ticks < fresh && memo__load(&memo__clock_anchor.turn) == turn, 1))
-        return ns + (memo__instant)(((unsigned __int128)ticks * scale) >> 32);
-#endif
-    return memo__clock_kernel_boot();
+    memo__instant boot;
+    (void)memo__clock_both(&boot);
+    return boot;
 }
 #endif

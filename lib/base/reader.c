@@ -10,6 +10,7 @@
 #include "base/hash.h"
 
 __thread struct memo__reader *memo__reader_mine __attribute__((tls_model("initial-exec")));
+static __thread struct memo__reader *own __attribute__((tls_model("initial-exec")));  /* the same, also where memo__reader_mine is NULL */
 static __thread struct memo__reader guest __attribute__((tls_model("initial-exec"))); /* for a thread beyond the table */
 uint32_t memo__reader_fence;
 
@@ -33,7 +34,7 @@ static uint64_t clock_word(void)
 static void slot_free(void *slot)
 {
     struct memo__reader *r = slot;
-    memo__reader_mine = NULL;
+    memo__reader_mine = own = NULL;
     if (r != &guest)
         memo__store_release(&r->used, 0);
 }
@@ -82,34 +83,32 @@ static struct memo__reader *join(void)
     r->counted = -1;
     r->depth = 0;
     (void)pthread_setspecific(leave_key, r);
-    memo__reader_mine = r;
+    own = r;
+    if (r != &guest && !memo__load(&memo__reader_fence))
+        memo__reader_mine = r;
     return r;
 }
 
 struct memo__reader *memo__reader_slow_enter(void)
 {
-    struct memo__reader *r = memo__reader_mine ? memo__reader_mine : join();
-    if (r->depth++)
-        return r;
-    if (r == &guest) {
-        r->counted = (int32_t)(__atomic_load_n(&phase, __ATOMIC_SEQ_CST) & 1);
-        (void)__atomic_fetch_add(&counted[r->stripe.index % 8].count[r->counted], 1, __ATOMIC_SEQ_CST);
+    struct memo__reader *r = own ? own : join();
+    if (r != &guest && !(r->turn & 1)) {
+        (void)__atomic_exchange_n(&r->turn, r->turn + 1, __ATOMIC_SEQ_CST); /* a full barrier */
         return r;
     }
-    (void)__atomic_exchange_n(&r->turn, r->turn + 1, __ATOMIC_SEQ_CST); /* a full barrier */
+    if (r->depth++ == 0 && r == &guest) {
+        r->counted = (int32_t)(__atomic_load_n(&phase, __ATOMIC_SEQ_CST) & 1);
+        (void)__atomic_fetch_add(&counted[r->stripe.index % 8].count[r->counted], 1, __ATOMIC_SEQ_CST);
+    }
     return r;
 }
 
 void memo__reader_slow_leave(struct memo__reader *r)
 {
-    if (--r->depth)
-        return;
-    if (r->counted >= 0) {
+    if (--r->depth == 0 && r->counted >= 0) {
         (void)__atomic_fetch_sub(&counted[r->stripe.index % 8].count[r->counted], 1, __ATOMIC_SEQ_CST);
         r->counted = -1;
-        return;
     }
-    __atomic_store_n(&r->turn, r->turn + 1, __ATOMIC_RELEASE);
 }
 
 void memo__retire(struct memo__reclaimer *c, struct memo__retired *r, void (*release)(struct memo__retired *r))
@@ -186,7 +185,7 @@ bool memo__reclaim(struct memo__reclaimer *c)
 void memo__readers_after_fork(void)
 {
     for (uint32_t i = 0; i < MEMO__READERS; i++) {
-        if (&table[i] == memo__reader_mine)
+        if (&table[i] == own)
             continue;
         table[i].turn += table[i].turn & 1;
         table[i].depth = 0;
@@ -196,6 +195,8 @@ void memo__readers_after_fork(void)
         counted[i].count[0] = counted[i].count[1] = 0;
     if (guest.counted >= 0)
         guest.counted = -1;
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0) {
         memo__store(&memo__reader_fence, 1);
+        memo__reader_mine = NULL; /* the only thread there is */
+    }
 }

@@ -18,11 +18,11 @@
 #define MEMO__READERS 256 /* slots: a process with more threads than that inside at once is served, only slower */
 
 struct memo__reader {
-    uint64_t turn;              /* odd: inside */
+    uint64_t turn;              /* odd: inside; a guest's stays even */
     uint64_t draw;              /* state of this thread's draws */
     struct memo__stripe stripe;
+    uint32_t depth;             /* sections within a section; for a guest all of them */
     uint32_t used;              /* 0: the slot is free */
-    uint32_t depth;
     int32_t counted;            /* beyond the table: which phase it was counted in, or -1 */
     char pad[MEMO__LINE - 40];
 };
@@ -33,16 +33,15 @@ uint32_t memo__stripes_count(void);
 struct memo__reader *memo__reader_slow_enter(void);
 void memo__reader_slow_leave(struct memo__reader *r);
 
-extern __thread struct memo__reader *memo__reader_mine __attribute__((tls_model("initial-exec")));
-extern uint32_t memo__reader_fence; /* 1: no membarrier here */
+extern __thread struct memo__reader *memo__reader_mine __attribute__((tls_model("initial-exec"))); /* NULL: the slow way, also for guests and without membarrier */
+extern uint32_t memo__reader_fence; /* 1: no membarrier here; heeded by threads that come from now on */
 
 /* Enters a section; may be nested. Never fails, never blocks, never allocates. */
 static inline struct memo__reader *memo__reader_enter(void)
 {
     struct memo__reader *r = memo__reader_mine;
-    if (__builtin_expect(!r || r->depth || memo__load(&memo__reader_fence), 0))
+    if (__builtin_expect(!r, 0) || __builtin_expect(r->turn & 1, 0))
         return memo__reader_slow_enter();
-    r->depth = 1;
     memo__store(&r->turn, r->turn + 1);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return r;
@@ -50,12 +49,10 @@ static inline struct memo__reader *memo__reader_enter(void)
 
 static inline void memo__reader_leave(struct memo__reader *r)
 {
-    if (__builtin_expect(r->depth != 1 || r->counted >= 0, 0)) {
+    if (__builtin_expect(r->depth, 0))
         memo__reader_slow_leave(r);
-        return;
-    }
-    r->depth = 0;
-    __atomic_store_n(&r->turn, r->turn + 1, __ATOMIC_RELEASE);
+    else
+        memo__store_release(&r->turn, r->turn + 1);
 }
 
 /* An object on its way out; embedded first. */
