@@ -44,8 +44,8 @@ void group_decision(void)
     figure("decision_ns_median", costs[0].median, "ns");
     figure("decision_fresh_ns", costs[1].least, "ns");
     figure("decision_allocs", (double)allocations(&c[0]) / 100000, "allocations");
-    one_if("decision_2t_scaling", scaling(decisions, both, 10000), "x");
-    one_if("decision_2t_scaling_one_service", scaling(decisions, same, 10000), "x");
+    one_if("decision_2t_scaling", scaling(decisions, both, 2000), "x");
+    one_if("decision_2t_scaling_one_service", scaling(decisions, same, 2000), "x");
     for (int i = 0; i < 3; i++)
         told(&c[i]);
     subject_close(&s);

@@ -64,7 +64,7 @@ void group_floors(void)
     for (int i = 0; i < 5; i++)
         figure(names[i], costs[i].least, "ns");
     void *same[] = { NULL, NULL };
-    double both = scaling(token_bucket, same, 20000);
+    double both = scaling(token_bucket, same, 5000);
     if (both > 0)
         figure("peer_token_bucket_2t_scaling", both, "x");
 }

@@ -3,7 +3,7 @@
  *
  * Alone: rounds of CPU time, least and median. Two threads at once: a round counts only if both really ran beside each other all the time (wall time is CPU time, and they began together), else
  * two threads that the machine ran one after the other would look like perfect scaling. A round of one thread goes before every round of two, so that both see the same machine; the least of
- * each kind are compared, because what disturbs from outside (another guest on the same core) only ever adds. */
+ * each kind are compared, because what disturbs from outside (another guest on the same core) only ever adds. Rounds are well below a time slice, so that some stay undisturbed on a busy machine. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
