@@ -211,8 +211,9 @@ bool memo__record_set_labels(struct memo__record *r, const char *(*labels)[2], u
 
 static void put_owner(struct memo__writer *w, const struct memo__owner *o)
 {
-    memo__put_format(w, " boot=%s pidns=%" PRIu64 " timens=%" PRIu64 " pid=%" PRIu32 " start=%" PRIu64 " holder=%016" PRIx64, o->boot, o->pid_ns, o->time_ns, o->pid,
-                     o->start, o->holder);
+    memo__put_text(w, " boot=");
+    put_escaped(w, memo__text_of(o->boot));
+    memo__put_format(w, " pidns=%" PRIu64 " timens=%" PRIu64 " pid=%" PRIu32 " start=%" PRIu64 " holder=%016" PRIx64, o->pid_ns, o->time_ns, o->pid, o->start, o->holder);
 }
 
 size_t memo__record_write(const struct memo__record *r, char *line, size_t size)

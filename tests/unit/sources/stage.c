@@ -41,7 +41,7 @@ void stage_begin(struct stage *s)
     snprintf(s->url, sizeof s->url, "file://%s/registry?sync=off", s->dir);
     ck_assert_int_eq(memo__loop_new(&memo__alloc_libc, &s->host, &s->loop), MEMO_OK);
     ck_assert_int_eq(memo__dirwatch_new(&memo__alloc_libc, &s->host, s->loop, &s->dirs), MEMO_OK);
-    s->ground = (struct memo__ground){ &memo__alloc_libc, &s->host, s->loop, NULL, s->dirs };
+    s->ground = (struct memo__ground){ .alloc = &memo__alloc_libc, .host = &s->host, .loop = s->loop, .dirs = s->dirs };
 }
 
 static int drop(const char *path, const struct stat *st, int kind, struct FTW *ftw)

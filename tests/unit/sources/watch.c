@@ -108,13 +108,16 @@ static void forget_view(void)
 static void setup(void)
 {
     stage_begin(&s);
+    retries = closed = lines = 0;
+    trouble = whole = MEMO_OK;
     open_watch(false);
 }
 
 static void teardown(void)
 {
     memo__watch_close(w);
-    memo__view_free(view);
+    forget_view();
+    refuse = false;
     stage_end(&s);
 }
 
