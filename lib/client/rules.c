@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "client/client.h"
 #include "client/engine.h"
+#include "sources/cache_text.h"
 
 #define RULES_MOST (4u << 20)  /* bytes of a document */
 
@@ -106,9 +107,9 @@ struct file_report { memo_client *c; const char *file; char first[160]; };
 static void on_file_finding(void *user, const struct memo__finding *f)
 {
     struct file_report *r = user;
-    memo__client_log(r->c, f->error ? MEMO_LOG_ERROR : MEMO_LOG_WARN, "%s:%d:%d: %s: %s", r->file, (int)f->line, (int)f->column, f->path, f->message);
+    memo__client_log(r->c, f->error ? MEMO_LOG_ERROR : MEMO_LOG_WARN, "%s:%d:%d: %s: %s", r->file, (int)f->line, (int)f->column, f->path && f->path[0] ? f->path : "document", f->message);
     if (f->error && !r->first[0])
-        (void)snprintf(r->first, sizeof r->first, "line %d, column %d: %s: %s", (int)f->line, (int)f->column, f->path, f->message);
+        (void)snprintf(r->first, sizeof r->first, "line %d, column %d: %s: %s", (int)f->line, (int)f->column, f->path && f->path[0] ? f->path : "document", f->message);
 }
 
 static memo_status take_text(memo_client *c, const char *file, const char *text, size_t bytes, memo_error *e)
@@ -148,6 +149,37 @@ static memo_status read_file(memo_client *c, const char *path, char **text, size
     return s;
 }
 
+/* Where the last good document is kept; which one, by the path that it came from. */
+static struct memo__text_place kept_at(const memo_client *c)
+{
+    const char *path = c->owner.rules.path;
+    return (struct memo__text_place){ .alloc = &c->alloc, .host = c->host, .directory = memo__setting_text(&c->settings, MEMO__SETTING_CACHE_DIR), .kind = "rules",
+                                      .key = memo__hash(0, path, strlen(path)) };
+}
+
+static void keep(memo_client *c, const char *text, size_t bytes)
+{
+    struct memo__text_place place = kept_at(c);
+    memo_error wrong = MEMO_INIT(memo_error);
+    if (memo__setting_bool(&c->settings, MEMO__SETTING_CACHE) && memo__cache_text_store(&place, (struct memo__text){ text, bytes }, &wrong) != MEMO_OK)
+        memo__client_log(c, MEMO_LOG_INFO, "the last good rules are not kept on disk: %s", wrong.message);
+}
+
+/* The file cannot be read, or is not valid, at the start: what was good the last time is better than nothing. */
+static memo_status last_good(memo_client *c)
+{
+    struct memo__text_place place = kept_at(c);
+    char *text = NULL;
+    size_t bytes = 0;
+    if (!memo__setting_bool(&c->settings, MEMO__SETTING_CACHE))
+        return MEMO_E_UNREACHABLE;
+    memo_status s = memo__cache_text_load(&place, memo__setting_ns(&c->settings, MEMO__SETTING_CACHE_MAX_AGE), &text, &bytes, NULL);
+    if (s == MEMO_OK && (s = take_text(c, "last good rules", text, bytes, NULL)) == MEMO_OK)
+        memo__client_log(c, MEMO_LOG_WARN, "%s cannot be used: the last good rules hold until it can", c->owner.rules.path);
+    memo__drop(&c->alloc, text);
+    return s;
+}
+
 /* Looks at the file; what it says is taken if it has changed. */
 static memo_status look(memo_client *c, memo_error *e)
 {
@@ -157,9 +189,11 @@ static memo_status look(memo_client *c, memo_error *e)
     memo_status s = read_file(c, r->path, &text, &bytes, e);
     if (s == MEMO_OK) {
         uint64_t hash = memo__hash(bytes, text, bytes);
-        if (hash != r->hash || s != MEMO_OK) {
+        if (hash != r->hash) {
             s = take_text(c, r->path, text, bytes, e);
             r->bad = s != MEMO_OK;
+            if (s == MEMO_OK)
+                keep(c, text, bytes);
             if (s == MEMO_OK || s == MEMO_E_RULES)
                 r->hash = hash; /* no memory: looked at again with the next poll */
         }
@@ -227,7 +261,9 @@ memo_status memo__rules_open(memo_client *c, memo_error *e)
         watch_directory(c, g);
         memo_error wrong = MEMO_INIT(memo_error);
         s = look(c, &wrong);
-        if (s == MEMO_E_IO) { /* not there yet: the defaults hold until it is, and whoever waits is told */
+        if ((s == MEMO_E_IO || s == MEMO_E_RULES) && last_good(c) == MEMO_OK)
+            s = MEMO_OK;
+        else if (s == MEMO_E_IO) { /* not there yet: the built-in ones hold until it is */
             memo__client_log(c, MEMO_LOG_WARN, "%s %s: the built-in rules hold until it can be read", wrong.file, wrong.message);
             s = MEMO_OK;
         } else if (s != MEMO_OK && e)

@@ -10,6 +10,7 @@ Suite *suite_sources_source(void);
 Suite *suite_sources_dirwatch(void);
 Suite *suite_sources_store(void);
 Suite *suite_sources_cache(void);
+Suite *suite_sources_cache_text(void);
 Suite *suite_sources_watch(void);
 Suite *suite_sources_registry_static(void);
 Suite *suite_sources_registry_file(void);
@@ -23,6 +24,7 @@ int main(void)
     srunner_add_suite(runner, suite_sources_dirwatch());
     srunner_add_suite(runner, suite_sources_store());
     srunner_add_suite(runner, suite_sources_cache());
+    srunner_add_suite(runner, suite_sources_cache_text());
     srunner_add_suite(runner, suite_sources_watch());
     srunner_add_suite(runner, suite_sources_registry_static());
     srunner_add_suite(runner, suite_sources_registry_file());
