@@ -27,17 +27,42 @@ void memo__wants_init(struct memo__wants *w, const struct memo__service_rules *r
     }
 }
 
-/* Is `name`, in any case, the same as `wanted`, which is in lower case? */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Are 8 bytes the same, if case does not count? b is in lower case and ASCII: where it has a letter, the bit of case is not looked at. */
+static inline bool same_word(uint64_t a, uint64_t b)
+{
+    uint64_t letters = ((b + EACH(0x80 - 'a')) ^ (b + EACH(0x80 - 'z' - 1))) & EACH(0x80);
+    return ((a ^ b) & ~(letters >> 2)) == 0;
+}
+
+static inline uint64_t eight(const char *z)
+{
+    uint64_t word;
+    memcpy(&word, z, sizeof word);
+    return word;
+}
+
+/* All of 1 to 7 bytes in one word; some of them twice. */
+static inline uint64_t up_to_seven(const char *z, size_t n)
+{
+    uint32_t first, last;
+    if (n < 4)
+        return (uint64_t)(unsigned char)z[0] | (uint64_t)(unsigned char)z[n / 2] << 8 | (uint64_t)(unsigned char)z[n - 1] << 16;
+    memcpy(&first, z, sizeof first);
+    memcpy(&last, z + n - sizeof last, sizeof last);
+    return first | (uint64_t)last << 32;
+}
+
+/* Is `name`, in any case, the same as `wanted`, which is in lower case? n >= 1 */
 static bool same_name(const char *name, const char *wanted, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        char c = name[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c | 0x20);
-        if (c != wanted[i])
+    if (n < 8)
+        return same_word(up_to_seven(name, n), up_to_seven(wanted, n));
+    for (size_t i = 0; i < n - 8; i += 8)
+        if (!same_word(eight(name + i), eight(wanted + i)))
             return false;
-    }
-    return true;
+    return same_word(eight(name + n - 8), eight(wanted + n - 8));
 }
 
 uint32_t memo__wants_find(const struct memo__wants *w, const struct memo__service_rules *rules, struct memo__text name)
@@ -48,25 +73,32 @@ uint32_t memo__wants_find(const struct memo__wants *w, const struct memo__servic
     return MEMO__NO_INDEX;
 }
 
-/* Is the text exactly the first n bytes of z, and z not longer? No length of z is kept. */
-static bool is(struct memo__text t, const char *z, size_t most)
+/* How many bytes of the text are those that z begins with: most texts differ in the first few, which no call of memcmp is worth. */
+static inline size_t alike(struct memo__text t, const char *z)
 {
-    return t.n < most && memcmp(t.at, z, t.n) == 0 && z[t.n] == '\0';
+    size_t i = 0;
+    while (i < t.n && z[i] && t.at[i] == z[i])
+        i++;
+    return i;
 }
 
+static inline bool is(struct memo__text t, const char *z)
+{
+    size_t n = alike(t, z);
+    return n == t.n && !z[n];
+}
+
+/* A pattern has no query in it, so the query of what is asked for begins where the pattern ends, or behind. */
 static bool path_matches(const struct memo__when *w, struct memo__text path)
 {
     if (w->path_match == MEMO__PATH_ANY)
         return true;
     if (!path.at)
         path = MEMO__TEXT("/");
-    const char *query = memchr(path.at, '?', path.n);
-    if (query)
-        path.n = (size_t)(query - path.at);
-    if (w->path_match == MEMO__PATH_EXACT)
-        return is(path, w->path, sizeof w->path);
-    size_t n = strlen(w->path);
-    return path.n >= n && memcmp(path.at, w->path, n) == 0;
+    size_t n = alike(path, w->path);
+    if (w->path[n])
+        return false;
+    return w->path_match == MEMO__PATH_PREFIX || n == path.n || path.at[n] == '?';
 }
 
 static enum memo__route_no match(const struct memo__when *w, const struct memo__route_facts *f, uint32_t *want)
@@ -80,7 +112,7 @@ static enum memo__route_no match(const struct memo__when *w, const struct memo__
         *want = w->headers[i].want;
         if (!value.at)
             return MEMO__ROUTE_HEADER_ABSENT;
-        if (!is(value, w->headers[i].value, sizeof w->headers[i].value))
+        if (!is(value, w->headers[i].value))
             return MEMO__ROUTE_HEADER_DIFFERS;
     }
     return MEMO__ROUTE_NONE;
