@@ -30,10 +30,11 @@ static bool eject(struct memo__outlier *o, struct memo__endpoint_state *s, memo_
                   memo__instant now)
 {
     memo__instant until = memo__after(now, rule->eject_for);
-    if (was == 0 && !reserve(o, most)) /* one whose time is over, and was not swept yet, is still counted */
+    bool counted = was != 0; /* one whose time is over, and was not swept yet */
+    if (!counted && !reserve(o, most))
         return false;
     if (!memo__cas(&s->ejected_until, &was, until)) {
-        if (was == 0)
+        if (!counted)
             (void)memo__fetch_sub(&o->ejected, 1u);
         return false;
     }

@@ -104,10 +104,13 @@ void memo__retry_decide(const struct memo__retry_rule *rule, const struct memo__
     if (out->reason != MEMO__RETRY_YES)
         return;
     out->wait = backoff(rule, facts->attempt, facts->draw);
-    if (facts->retry_after > out->wait)
-        out->wait = facts->retry_after;
     if (out->wait >= facts->left)
-        out->reason = out->wait == facts->retry_after ? MEMO__RETRY_AFTER : MEMO__RETRY_DEADLINE;
+        out->reason = MEMO__RETRY_DEADLINE;
+    if (facts->retry_after > out->wait) {
+        out->wait = facts->retry_after;
+        if (out->wait >= facts->left)
+            out->reason = MEMO__RETRY_AFTER;
+    }
     out->again = out->reason == MEMO__RETRY_YES;
 }
 
