@@ -43,7 +43,7 @@ struct service {
     struct memo__view *pending;            /* accepted, and the receiver had no memory for it */
     struct memo__view *doubted;            /* not accepted: protected against */
     memo__instant doubted_since;           /* boot clock */
-    bool doubted_authoritative;
+    bool behind;                           /* the source's last view was older than ours: what it confirms since is not ours */
     struct trouble trouble;
     struct memo__timer offer, stale, cache;
     bool cache_news;
@@ -287,7 +287,6 @@ static void doubt(struct service *v, struct memo__view *view, const struct memo_
     }
     forget_doubt(v);
     v->doubted = view;
-    v->doubted_authoritative = p->authoritative;
     v->within = p->within;
     v->state = MEMO_VIEW_PROTECTED;
     tell_age(v);
@@ -321,10 +320,13 @@ static void got_view(void *user, const char *service, struct memo__view *view, c
     number(v, view);
     if (v->known && view->epoch == v->epoch && view->revision < v->revision) {
         w->counts.ignored_older++;
-        say(w, MEMO_LOG_WARN, "service %s: revision %" PRIu64 " is older than %" PRIu64 " of the same history: ignored", v->name, view->revision, v->revision);
+        if (!v->behind)
+            say(w, MEMO_LOG_WARN, "service %s: revision %" PRIu64 " is older than %" PRIu64 " of the same history: ignored", v->name, view->revision, v->revision);
+        v->behind = true;
         memo__view_free(view);
         return;
     }
+    v->behind = false;
     if (v->known && loses_much(v, view) && !proven(v, view, p) && !insisted(v, view, p)) {
         doubt(v, view, p);
         return;
@@ -356,7 +358,7 @@ static void got_confirmed(void *user, const char *service, const struct memo__pr
         v->pending->confirmed = p->sent;
         return;
     }
-    if (!v->known)
+    if (!v->known || v->behind)
         return;
     w->counts.confirmations++;
     bool was_cached = v->state == MEMO_VIEW_CACHED;

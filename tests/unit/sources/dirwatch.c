@@ -107,6 +107,33 @@ START_TEST(test_none_to_be_had)
 }
 END_TEST
 
+static int pipe_ends[2];
+static int fake_open(void *user) { (void)user; return pipe_ends[0]; }
+static int fake_add(void *user, int fd, int d, uint32_t mask) { (void)user, (void)fd, (void)d, (void)mask; return 7; }
+static int fake_remove(void *user, int fd, int wd) { (void)user, (void)fd, (void)wd; return 0; }
+
+START_TEST(test_an_overflow_means_look_at_everything)
+{
+    struct inotify_event e = { .wd = -1, .mask = IN_Q_OVERFLOW };
+    memo__dirwatch_free(s.dirs);
+    ck_assert_int_eq(pipe(pipe_ends), 0);
+    s.host.notify_open = fake_open;
+    s.host.notify_add = fake_add;
+    s.host.notify_remove = fake_remove;
+    ck_assert_int_eq(memo__dirwatch_new(&memo__alloc_libc, &s.host, s.loop, &s.dirs), MEMO_OK);
+    ck_assert(memo__dirwatch_add(s.dirs, &a, dir, IN_CLOSE_WRITE, on_a, NULL));
+    ck_assert(memo__dirwatch_add(s.dirs, &b, dir, IN_CLOSE_WRITE, on_b, NULL));
+    ck_assert_int_eq(write(pipe_ends[1], &e, sizeof e), sizeof e);
+    UNTIL(&s, all_a == 1 && told_b == 1);
+    e = (struct inotify_event){ .wd = 8, .mask = IN_CLOSE_WRITE }; /* not ours */
+    ck_assert_int_eq(write(pipe_ends[1], &e, sizeof e), sizeof e);
+    ck_assert_int_eq(write(pipe_ends[1], &e, sizeof e - 3), sizeof e - 3); /* and half a one */
+    stage_turn(&s, 20 * MEMO__MS);
+    ck_assert_int_eq(told_a, 1);
+    close(pipe_ends[1]);
+}
+END_TEST
+
 static void on_end(struct memo__dirwatch_item *i, const char *n, void *user)
 {
     (void)i, (void)n, (void)user;
@@ -156,6 +183,7 @@ Suite *suite_sources_dirwatch(void)
     tcase_add_test(t, test_a_touch_is_no_event);
     tcase_add_test(t, test_the_directory_itself_goes);
     tcase_add_test(t, test_none_to_be_had);
+    tcase_add_test(t, test_an_overflow_means_look_at_everything);
     tcase_add_test(t, test_freed_from_a_callback);
     tcase_add_test(t, test_a_child_has_its_own);
     suite_add_tcase(suite, t);

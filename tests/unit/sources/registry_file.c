@@ -429,6 +429,35 @@ START_TEST(test_directory_renamed_away_and_back)
 }
 END_TEST
 
+START_TEST(test_the_service_directory_vanishes)
+{
+    static struct holder a;
+    char away[512];
+    holder_init(&a, "todo", "a1", 8080);
+    registered(&a);
+    ck_assert_int_eq(source->ops->watch(source, "todo"), MEMO_OK);
+    UNTIL(&s, eye.view && eye.view->count == 1);
+    uint64_t revision = eye.view->revision, epoch = eye.view->epoch;
+    snprintf(away, sizeof away, "%s/away", s.dir);
+    ck_assert_int_eq(rename(stage_path(&s, "registry/todo.d"), away), 0);
+    ck_assert_int_eq(symlink(away, stage_path(&s, "registry/todo.d")), 0); /* and somebody puts a link in its place */
+    memo__instant last = eye.proof.sent;
+    UNTIL(&s, eye.trouble == MEMO_E_IO);
+    ck_assert_ptr_nonnull(strstr(eye.text, "symbolic link"));
+    ck_assert_uint_eq(eye.view->count, 1);
+    ck_assert_int_le(eye.proof.sent, last + MEMO__S);
+    ck_assert_int_eq(unlink(stage_path(&s, "registry/todo.d")), 0);
+    UNTIL(&s, eye.view->count == 0 && eye.trouble == MEMO_OK); /* it says "none", at a revision that the watch knows to be older than what it has */
+    ck_assert_uint_eq(eye.view->epoch, epoch);
+    ck_assert_uint_lt(eye.view->revision, revision);
+    for (int i = 0; i < 14; i++) /* the owner's next renewal finds out */
+        stage_push(&s, MEMO__S / 2);
+    UNTIL(&s, eye.view->count == 1);
+    ck_assert_uint_gt(eye.view->revision, revision);
+    ck_assert_uint_gt(a.token, revision);
+}
+END_TEST
+
 START_TEST(test_lost_is_told_before_anybody_could_take_over)
 {
     static struct holder a;
@@ -701,6 +730,7 @@ Suite *suite_sources_registry_file(void)
     tcase_add_test(t, test_a_damaged_record_is_not_a_removal);
     tcase_add_test(t, test_unusable_files_in_the_place_of_records);
     tcase_add_test(t, test_directory_renamed_away_and_back);
+    tcase_add_test(t, test_the_service_directory_vanishes);
     tcase_add_test(t, test_lost_is_told_before_anybody_could_take_over);
     tcase_add_test(t, test_a_new_directory_is_a_new_epoch);
     tcase_add_test(t, test_who_only_reads_creates_nothing);

@@ -217,6 +217,12 @@ START_TEST(test_revisions_never_go_back)
     says(5, 9, 9, true);
     ck_assert_uint_eq(view->count, 3);
     ck_assert_uint_eq(memo__watch_counts(w).ignored_older, 1);
+    memo__instant was = confirmed;
+    stage_push(&s, MEMO__S);
+    confirms(true); /* of what it told last, which is not what we have */
+    ck_assert_int_eq(confirmed, was);
+    stage_push(&s, 2 * MEMO__S);
+    ck_assert_int_eq(state, MEMO_VIEW_STALE);
     says(4, 10, 9, true); /* the same revision: health has changed on top of it */
     ck_assert_uint_eq(view->count, 4);
     says(5, 11, 9, true);
