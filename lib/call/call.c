@@ -471,20 +471,25 @@ static void remember_turn(struct memo__organ *o, const struct memo__breaker_fact
     memo__store(&o->turned_bad, f->failed > f->slow ? f->failed : f->slow);
 }
 
-static __attribute__((noinline)) void teach_breaker_bad(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
-                                                        const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, bool slow,
-                                                        struct memo__organ *o, const char *subject)
+/* What is not only counted: a turn may come of it. */
+static __attribute__((noinline)) void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
+                                                         const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, bool slow,
+                                                         struct memo__organ *o, const char *subject)
 {
-    struct memo__breaker_facts before = { 0 };
-    memo__breaker_read(b, parts, rule, now, &before); /* the turn empties the window: what was in it has to be read before */
+    struct memo__breaker_facts f = { 0 };
+    bool first = failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED;
+    if (first)
+        memo__breaker_read(b, parts, rule, now, &f); /* the turn empties the window: what was in it has to be read before */
     enum memo__breaker_turn turn = memo__breaker_report(b, parts, stripe, rule, permit, now, failed, slow);
-    if (__builtin_expect(turn != MEMO__BREAKER_NOTHING, 0)) {
-        before.calls++;
-        before.failed += failed;
-        before.slow += slow;
-        remember_turn(o, &before);
-        tell_breaker(g, turn, subject, &before);
-    }
+    if (__builtin_expect(turn == MEMO__BREAKER_NOTHING, 1))
+        return;
+    if (!first)
+        memo__breaker_read(b, parts, rule, now, &f); /* a good report that filled minCalls */
+    f.calls += first;
+    f.failed += failed;
+    f.slow += slow;
+    remember_turn(o, &f);
+    tell_breaker(g, turn, subject, &f);
 }
 
 static inline void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
@@ -492,14 +497,8 @@ static inline void teach_breaker(struct memo__governor *g, struct memo__breaker 
                                  const char *subject)
 {
     bool slow = rule->slow && latency > rule->slower_than;
-    if (__builtin_expect(failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED, 0))
-        teach_breaker_bad(g, b, parts, stripe, rule, permit, now, failed, slow, o, subject);
-    else if (__builtin_expect(memo__breaker_report(b, parts, stripe, rule, permit, now, false, false) != MEMO__BREAKER_NOTHING, 0)) {
-        struct memo__breaker_facts f = { 0 };
-        memo__breaker_read(b, parts, rule, now, &f); /* a good report that filled minCalls */
-        remember_turn(o, &f);
-        tell_breaker(g, MEMO__BREAKER_OPENED, subject, &f);
-    }
+    if (__builtin_expect(failed || slow || !memo__breaker_report_good(b, parts, stripe, permit, now), 0))
+        teach_breaker_slow(g, b, parts, stripe, rule, permit, now, failed, slow, o, subject);
 }
 
 static const char *id_of(const struct memo__plan *p, uint32_t slot)

@@ -137,14 +137,14 @@ static void part_turn(struct memo__breaker_part *p, const struct memo__breaker_r
     uint64_t first = number - was < MEMO__BREAKER_BUCKETS ? was + 1 : number - MEMO__BREAKER_BUCKETS + 1;
     for (uint64_t i = first; i <= number; i++)
         bucket_drop(p, i);
+    memo__store(&p->current, (uint32_t)(number % MEMO__BREAKER_BUCKETS));
     memo__store(&p->until, (memo__instant)((number + 1) * length));
 }
 
 /* The first report in a new epoch: what was learned before is over. */
-static void part_restart(struct memo__breaker_part *p, uint32_t epoch)
+static void part_restart(struct memo__breaker_part *p, uint32_t was, uint32_t epoch)
 {
-    uint32_t was = memo__load(&p->epoch);
-    if (was == epoch || !memo__cas(&p->epoch, &was, epoch))
+    if (!memo__cas(&p->epoch, &was, epoch))
         return;
     for (uint64_t i = 0; i < MEMO__BREAKER_BUCKETS; i++)
         bucket_drop(p, i);
@@ -152,7 +152,7 @@ static void part_restart(struct memo__breaker_part *p, uint32_t epoch)
 
 static void part_add(struct memo__breaker_part *p, struct memo__stripe stripe, bool failed, bool slow)
 {
-    struct memo__breaker_bucket *k = &p->buckets[memo__load(&p->number) % MEMO__BREAKER_BUCKETS];
+    struct memo__breaker_bucket *k = &p->buckets[memo__load(&p->current)];
     memo__stripe_add32(stripe, &k->calls, 1);
     memo__stripe_add32(stripe, &p->calls, 1);
     if (failed) {
@@ -182,7 +182,7 @@ static void part_sum(const struct memo__breaker_part *p, uint64_t number, struct
         s->slow += memo__load(&p->slow);
         return;
     }
-    for (uint64_t i = last; i + MEMO__BREAKER_BUCKETS > number && last - i < MEMO__BREAKER_BUCKETS; i--) {
+    for (uint64_t i = last; i + MEMO__BREAKER_BUCKETS > number; i--) { /* at most 9; before the beginning of time they are empty */
         const struct memo__breaker_bucket *k = &p->buckets[i % MEMO__BREAKER_BUCKETS];
         s->calls += memo__load(&k->calls);
         s->failed += memo__load(&k->failed);
@@ -231,8 +231,9 @@ enum memo__breaker_turn memo__breaker_report(struct memo__breaker *b, const stru
     if (permit.probe != MEMO__NO_PROBE)
         return report_probe(b, rule, permit, word, now, bad);
     struct memo__breaker_part *p = MEMO__PART(struct memo__breaker_part, parts, stripe.index);
-    if (memo__load(&p->epoch) != permit.epoch)
-        part_restart(p, permit.epoch);
+    uint32_t epoch = memo__load(&p->epoch);
+    if (epoch != permit.epoch)
+        part_restart(p, epoch, permit.epoch);
     if (now >= memo__load(&p->until))
         part_turn(p, rule, now);
     part_add(p, stripe, failed, slow);

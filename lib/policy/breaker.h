@@ -40,7 +40,8 @@ struct memo__breaker_part { /* one per stripe: 192 bytes with its padding */
     uint32_t epoch;
     uint32_t calls, failed, slow; /* sums of the buckets */
     struct memo__breaker_bucket buckets[MEMO__BREAKER_BUCKETS];
-    uint32_t unused[10];
+    uint32_t current;       /* index of the current bucket */
+    uint32_t unused[9];
 };
 
 struct memo__permit { /* 8 bytes: a caller holds it from admit to report or cancel */
@@ -84,6 +85,19 @@ static inline bool memo__breaker_admit(struct memo__breaker *b, const struct mem
     if (memo__breaker_phase_of(word) != MEMO__BREAKER_CLOSED)
         return memo__breaker_admit_slow(b, rule, now, lease_ns, out);
     *out = (struct memo__permit){ memo__breaker_epoch_of(word), MEMO__NO_PROBE, 0, 0 };
+    return true;
+}
+
+/* Records an attempt that was neither failed nor slow, where that is two additions: closed, and nothing else in this stripe's window. false: nothing was done, memo__breaker_report is due. */
+static inline bool memo__breaker_report_good(const struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe, struct memo__permit permit,
+                                             memo__instant now)
+{
+    struct memo__breaker_part *p = MEMO__PART(struct memo__breaker_part, parts, stripe.index);
+    bool closed = (memo__load(&b->word) & 0xffffff) == (uint64_t)permit.epoch << 7; /* in this epoch */
+    if (!closed || memo__load(&p->epoch) != permit.epoch || now >= memo__load(&p->until) || (memo__load(&p->failed) | memo__load(&p->slow)))
+        return false;
+    memo__stripe_add32(stripe, &p->buckets[memo__load(&p->current)].calls, 1);
+    memo__stripe_add32(stripe, &p->calls, 1);
     return true;
 }
 #endif
