@@ -297,6 +297,17 @@ START_TEST(stripes_are_merged)
 }
 END_TEST
 
+START_TEST(drained_ones_are_skipped)
+{
+    from.count = 3;
+    weights[1] = 0;
+    ck_assert_int_eq(pick(draw_of(0, 1, 3)), MEMO_OK);
+    ck_assert_uint_ne(p.slot, 1);
+    ck_assert_int_eq(pick(draw_of(1, 0, 3)), MEMO_OK);
+    ck_assert(p.slot != 1 && p.flags == 0);
+}
+END_TEST
+
 START_TEST(tried_ones_are_skipped)
 {
     uint64_t state = 3;
@@ -465,6 +476,7 @@ Suite *suite_policy_balance(void)
     tcase_add_test(t, failures_are_charged);
     tcase_add_test(t, newcomer);
     tcase_add_test(t, stripes_are_merged);
+    tcase_add_test(t, drained_ones_are_skipped);
     tcase_add_test(t, tried_ones_are_skipped);
     tcase_add_test(t, ejected_ones_are_skipped);
     tcase_add_test(t, needle);

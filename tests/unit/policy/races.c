@@ -8,6 +8,9 @@
 #undef LONG_AGO
 #include "policy/limiter_keyed.c"
 #include "policy/bulkhead.c"
+#define take gate_take
+#include "policy/gate.c"
+#undef take
 #include "policy/fleet.h"
 #include "policy/outlier.c"
 #include "policy/retry.c"
@@ -361,6 +364,25 @@ START_TEST(two_enter)
 }
 END_TEST
 
+/* Gate: both peeks found the last permit. */
+START_TEST(two_pass_a_gate)
+{
+    struct memo__gate_result r;
+    concurrency.max = 1;
+    memo__bulkhead_init(&h, &parts, &concurrency);
+    struct memo__gate g = { .breakers_count = 1, .breakers = { { &b, &breaker_rule } }, .bulkhead = &h, .bulkhead_parts = parts, .concurrency = &concurrency };
+    between(other_enters, 0);
+    ck_assert_int_eq(memo__gate_enter(&g, alone(0), now, S, &r), MEMO_REFUSED_OVERLOADED);
+    came();
+    ck_assert(r.kind == MEMO__GATE_BULKHEAD && r.taken == 0);
+    memo__bulkhead_init(&h, &parts, &concurrency);
+    g.mode = MEMO__OBSERVE;
+    between(other_enters, 0);
+    ck_assert_int_eq(memo__gate_enter(&g, alone(0), now, S, &r), MEMO_OK);
+    ck_assert(r.would == MEMO__GATE_BULKHEAD_BIT && r.taken == 1);
+}
+END_TEST
+
 /* Keyed */
 
 static uint64_t key_of(uint64_t tag) { return tag << 40; } /* all in set 0 */
@@ -590,6 +612,7 @@ Suite *suite_policy_races(void)
     tcase_add_test(t, two_fill_a_lease);
     tcase_add_loop_test(t, any_interleaving_of_a_limiter, 0, 20);
     tcase_add_test(t, two_enter);
+    tcase_add_test(t, two_pass_a_gate);
     tcase_add_test(t, two_take_of_a_key);
     tcase_add_test(t, two_insert_a_key);
     tcase_add_test(t, a_key_in_two_ways);

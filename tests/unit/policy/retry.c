@@ -116,6 +116,9 @@ START_TEST(backoff)
     rule.backoff_max = 120 * MS;
     decide();
     ck_assert_int_eq(plan.wait, 120 * MS);
+    rule.backoff_max = 40 * MS;
+    decide();
+    ck_assert_int_eq(plan.wait, 40 * MS);
     rule.backoff_multiplier = 1000;
     decide();
     ck_assert_int_eq(plan.wait, 25 * MS);
