@@ -394,7 +394,7 @@ static const char *read_line(const struct memo__store *s, int fd, const char *na
     const char *why = NULL;
     if (file->st_size > MEMO__RECORD_MOST)
         return "longer than a record can be";
-    int64_t n = read_all(s->host, fd, scratch->line, sizeof scratch->line);
+    int64_t n = read_all(s->host, fd, scratch->line, (size_t)file->st_size); /* records are never changed in place */
     if (n < 0)
         return memo__place_why(n);
     if (memo__record_parse(&scratch->record, (struct memo__text){ scratch->line, (size_t)n }, &why) != MEMO_OK)
