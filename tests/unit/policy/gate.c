@@ -157,6 +157,31 @@ START_TEST(lost_race_gives_back)
 }
 END_TEST
 
+/* The same with what is lent to the stripe: seen there by both, taken by the first; the second goes the long way and finds more. */
+START_TEST(lost_race_for_what_is_at_hand)
+{
+    all.burst = 64;                                                /* lent by twos */
+    g.breakers_count = 0;
+    g.limits_count = 1;
+    memo__limiter_init(&limiter, &g.limits[0].parts, &all);
+    ck_assert_int_eq(enter(0), MEMO_OK);
+    ck_assert_uint_eq(limiter_part[0].held, 1);
+    g.limits_count = 2;
+    g.limits[1] = g.limits[0];
+    g.bulkhead = NULL;
+    ck_assert_int_eq(enter(0), MEMO_OK);
+    ck_assert(r.taken == (4 | 8) && tokens(0) == 61);
+    g.limits_count = 1;
+    g.bulkhead = &bulkhead;
+    g.bulkhead_parts = g.limits[0].parts;
+    memo__limiter_init(&limiter, &g.limits[0].parts, &all);
+    limiter_part[0].held = 1;
+    ck_assert_int_eq(enter(0), MEMO_OK);
+    ck_assert(r.taken == (4 | 64) && limiter_part[0].held == 0);
+    ck_assert_int_eq(bulkhead.free, 0);                            /* two; one went to the first caller */
+}
+END_TEST
+
 START_TEST(observe)
 {
     open_breaker(0, 0);
@@ -210,6 +235,7 @@ Suite *suite_policy_gate(void)
     tcase_add_test(t, refusals_take_nothing);
     tcase_add_test(t, no_probe_is_consumed);
     tcase_add_test(t, lost_race_gives_back);
+    tcase_add_test(t, lost_race_for_what_is_at_hand);
     tcase_add_test(t, observe);
     tcase_add_test(t, observe_one);
     suite_add_tcase(s, t);
