@@ -271,6 +271,7 @@ START_TEST(writer)
 }
 END_TEST
 
+TCase *json_oracle(void); /* json_oracle.c */
 Suite *suite_base_json(void);
 Suite *suite_base_json(void)
 {
@@ -287,5 +288,6 @@ Suite *suite_base_json(void)
     tcase_add_test(c, no_memory);
     tcase_add_test(c, writer);
     suite_add_tcase(s, c);
+    suite_add_tcase(s, json_oracle());
     return s;
 }
