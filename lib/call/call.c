@@ -110,21 +110,21 @@ static void note(struct memo__governor *g, const struct memo__plan *p, struct me
     k->budget = (uint16_t)(memo__budget_read(&g->budget, &g->budget_parts) / (MEMO__TOKEN / 10));
 }
 
-static void measure_age(struct memo__governor *g, struct memo__record *k)
+static void measure_age(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
 {
-    int64_t age = memo__age_ms(memo__load_acquire(&g->confirmed), memo__load(&g->unproven), memo__boot(g->world->host));
+    int64_t age = memo__view_age_ms(p->view, memo__boot(g->world->host));
     k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
 }
 
 /* begin */
 
-static memo_status refuse(struct memo__governor *g, struct memo__stripe s, struct memo__record *k, memo_status status)
+static memo_status refuse(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k, memo_status status)
 {
     k->status = status;
     k->phase = MEMO__CALL_REFUSED;
     k->last = k->begun;
-    measure_age(g, k);
-    note(g, memo__load_acquire(&g->plan), k, k->begun);
+    measure_age(g, p, k);
+    note(g, p, k, k->begun);
     memo__count_refusal(s, &memo__governor_part(g, s.index)->counters, status);
     return status;
 }
@@ -135,7 +135,7 @@ static memo_status view_usable(struct memo__governor *g, const struct memo__plan
     k->view_state = (uint8_t)memo__load(&g->state);
     k->view_revision = p->view->revision;
     if (measure || p->service->max_stale != INT64_MAX)
-        measure_age(g, k);
+        measure_age(g, p, k);
     if (p->all.from.count == 0)
         return k->view_state == MEMO_VIEW_EMPTY ? MEMO_REFUSED_NOT_READY : MEMO_REFUSED_NO_ENDPOINT;
     if (p->service->max_stale != INT64_MAX && (k->age_ms < 0 || k->age_ms > p->service->max_stale / MEMO__MS))
@@ -213,7 +213,7 @@ static memo_status admit(struct memo__governor *g, const struct memo__plan *p, s
     int64_t left = memo__deadline_left(k->begun, k->deadline);
     memo_status status = view_usable(g, p, k, false);
     if (status != MEMO_OK || left == 0)
-        return refuse(g, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
+        return refuse(g, p, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
     if (g->world->disabled)
         return MEMO_OK;
     const struct memo__gate *gate = gate_of(g, p, k->route, values, &copy, k);
@@ -222,7 +222,7 @@ static memo_status admit(struct memo__governor *g, const struct memo__plan *p, s
     if (__builtin_expect(result.would, 0))
         count_would(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, result.would);
     if (__builtin_expect(status != MEMO_OK, 0))
-        return refuse(g, r->stripe, k, status);
+        return refuse(g, p, r->stripe, k, status);
     memo__budget_deposit(&g->budget_parts, r->stripe, &route->retry);
     return MEMO_OK;
 }
@@ -251,7 +251,7 @@ memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_c
     remember_text(k, method, path);
     remember_context(k, f->parent, r, &inherited);
     stripe_active(g, r->stripe);
-    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, k, f, path, inherited) : refuse(g, r->stripe, k, MEMO_REFUSED_NOT_READY);
+    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, k, f, path, inherited) : refuse(g, p, r->stripe, k, MEMO_REFUSED_NOT_READY);
     if (status == MEMO_E_ARGUMENT)
         k->phase = MEMO__CALL_NONE;
     else

@@ -6,6 +6,8 @@
 #include <string.h>
 #include "base/hash.h"
 #include "call/directory.h"
+#include "policy/bulkhead.h"
+#include "policy/lease.h"
 
 const char *memo__view_state_name(int32_t state)
 {
@@ -16,6 +18,12 @@ const char *memo__view_state_name(int32_t state)
 int64_t memo__age_ms(memo__instant confirmed, bool unproven, memo__instant boot_now)
 {
     return unproven ? -1 : (memo__since(boot_now, confirmed) + MEMO__MS - 1) / MEMO__MS; /* an upper bound is rounded up */
+}
+
+int64_t memo__view_age_ms(const struct memo__view *v, memo__instant boot_now)
+{
+    bool unproven = memo__load_acquire(&v->unproven); /* before what proves it */
+    return memo__age_ms(memo__load(&v->confirmed), unproven, boot_now);
 }
 
 /* Slots. */
@@ -49,16 +57,15 @@ static bool room_for(const struct memo__alloc *a, void *array, uint32_t *room, u
     return true;
 }
 
-/* Makes sure that the fleet has memory for slots 0 to count - 1. */
-static bool fleet_room(struct memo__governor *g, uint32_t count)
+/* Makes sure that the fleet has memory for a slot. */
+static bool fleet_room(struct memo__governor *g, uint32_t slot)
 {
-    for (uint32_t k = 0; count && k <= memo__fleet_chunk_of(count - 1); k++) {
-        if (g->fleet.chunks[k].states)
-            continue;
-        if (!(g->blocks[k] = memo__get_lines(g->world->alloc, memo__fleet_chunk_size(k, g->fleet.stripes))))
-            return false;
-        memo__fleet_chunk_attach(&g->fleet, k, g->blocks[k]);
-    }
+    uint32_t k = memo__fleet_chunk_of(slot);
+    if (g->fleet.chunks[k].states)
+        return true;
+    if (!(g->blocks[k] = memo__get_lines(g->world->alloc, memo__fleet_chunk_size(k, g->fleet.stripes))))
+        return false;
+    memo__fleet_chunk_attach(&g->fleet, k, g->blocks[k]);
     return true;
 }
 
@@ -78,18 +85,20 @@ static bool fleet_breakers(struct memo__governor *g)
 static struct memo__departed *departed_find(struct memo__governor *g, uint64_t key)
 {
     for (uint32_t i = 0; i < g->departed_count; i++)
-        if (g->departed[i].key == key)
+        if (g->departed[i].key == key && !g->departed[i].back)
             return &g->departed[i];
     return NULL;
 }
 
-static void slot_new(struct memo__governor *g, struct memo__view_entry *e)
+/* A slot for an endpoint that nobody knows; false: no memory, or all are taken. */
+static bool slot_new(struct memo__governor *g, struct memo__view_entry *e)
 {
-    if (e->generation)
-        return; /* placed by a try that ran out of memory later */
+    if (!g->free_count && (g->slots_used >= MEMO__FLEET_SLOTS || !fleet_room(g, g->slots_used)))
+        return false;
     e->slot = g->free_count ? g->free_slots[--g->free_count] : g->slots_used++;
     memo__outlier_forget(&g->outlier, memo__fleet_state(&g->fleet, e->slot));
     e->generation = memo__fleet_renew(&g->fleet, e->slot); /* late reports of the endpoint before are dropped */
+    return true;
 }
 
 /* Those that have been gone for long enough give their slots back. */
@@ -107,16 +116,13 @@ static void departed_expire(struct memo__governor *g, memo__instant now)
 
 static void departed_add(struct memo__governor *g, const struct memo__view *v, const struct memo__view_entry *e, memo__instant now)
 {
-    if (g->interrupted && departed_find(g, key_of(v, e)))
-        return; /* added by a try that ran out of memory later */
     struct memo__departed *d = &g->departed[g->departed_count++];
-    *d = (struct memo__departed){ .key = key_of(v, e), .slot = e->slot, .since = now, .port = e->port };
+    *d = (struct memo__departed){ .key = key_of(v, e), .slot = e->slot, .since = now };
     (void)memo__text_copy(d->id, sizeof d->id, memo__text_of(memo__view_text(v, e->id)));
-    (void)memo__text_copy(d->address, sizeof d->address, memo__text_of(memo__view_text(v, e->address)));
 }
 
-/* Gives every entry of `next` its slot: that of the same entry of `before`, of a departed one, or a new one. Both are sorted, so one walk is enough. All memory is there already. */
-static void places(struct memo__governor *g, const struct memo__view *before, struct memo__view *next, memo__instant now)
+/* Gives every entry of `next` its slot: that of the same entry of `before`, of a departed one, or a new one. Both are sorted, so one walk is enough. False: no slot for one of them. */
+static bool places(struct memo__governor *g, const struct memo__view *before, struct memo__view *next, memo__instant now)
 {
     uint32_t i = 0, j = 0;
     while (i < before->count || j < next->count) {
@@ -133,22 +139,49 @@ static void places(struct memo__governor *g, const struct memo__view *before, st
             i++;
         } else {
             struct memo__departed *old = g->departed_count ? departed_find(g, key_of(next, n)) : NULL;
+            if (!old && !slot_new(g, n))
+                return false;
             if (old) {
                 n->slot = old->slot;
                 n->generation = memo__load(&memo__fleet_state(&g->fleet, n->slot)->generation);
-                *old = g->departed[--g->departed_count];
-            } else
-                slot_new(g, n);
+                old->back = true;
+            }
             j++;
         }
     }
+    return true;
 }
 
 static bool places_room(struct memo__governor *g, const struct memo__view *before, const struct memo__view *next)
 {
-    uint32_t slots = g->slots_used + next->count; /* at most: all are new */
     return room_for(g->world->alloc, &g->departed, &g->departed_room, g->departed_count + before->count, sizeof *g->departed) &&
-           room_for(g->world->alloc, &g->free_slots, &g->free_room, slots, sizeof *g->free_slots) && slots <= MEMO__FLEET_SLOTS;
+           room_for(g->world->alloc, &g->free_slots, &g->free_room, g->slots_used + next->count, sizeof *g->free_slots);
+}
+
+/* What places() changes, as it was. New slots are taken from the end of the free ones, departed ones are added at the end: two counts and some marks are all. */
+struct places_before { uint32_t departed_count, free_count, slots_used; };
+
+static struct places_before places_begin(const struct memo__governor *g)
+{
+    return (struct places_before){ g->departed_count, g->free_count, g->slots_used };
+}
+
+static void places_undo(struct memo__governor *g, const struct places_before *was)
+{
+    g->departed_count = was->departed_count;
+    g->free_count = was->free_count;
+    g->slots_used = was->slots_used;
+    for (uint32_t i = 0; i < g->departed_count; i++)
+        g->departed[i].back = false;
+}
+
+static void places_keep(struct memo__governor *g)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->departed_count; i++)
+        if (!g->departed[i].back)
+            g->departed[kept++] = g->departed[i];
+    g->departed_count = kept;
 }
 
 /* Plans. */
@@ -184,17 +217,6 @@ static void plan_gone(struct memo__retired *r)
     }
 }
 
-/* At most four retired plans wait for readers; beyond that the newest waits, and replaces what waited. */
-static void publish_or_wait(struct memo__governor *g, struct memo__plan *p)
-{
-    if (g->plan && g->retired_plans >= MEMO__RETIRED_PLANS_MAX) {
-        if (g->pending)
-            memo__plan_free(g->pending);
-        g->pending = p;
-    } else
-        publish(g, p);
-}
-
 static void on_reset(void *user, const char *kind, const char *name)
 {
     struct memo__governor *g = user;
@@ -204,9 +226,22 @@ static void on_reset(void *user, const char *kind, const char *name)
     g->world->turned(g->world, &t);
 }
 
+/* At most four retired plans wait for readers; beyond that the newest waits, and replaces what waited. */
+static void publish_or_wait(struct memo__governor *g, struct memo__plan *p)
+{
+    memo__plan_follow(p, newest(g), on_reset, g);
+    if (g->retired_plans < MEMO__RETIRED_PLANS_MAX) {
+        publish(g, p);
+        return;
+    }
+    if (g->pending)
+        memo__plan_free(g->pending);
+    g->pending = p;
+}
+
 static memo_status plan_next(struct memo__governor *g, struct memo__view *v, struct memo__rules *rules, struct memo__plan **out)
 {
-    memo_status s = memo__plan_new(g, newest(g), v, rules, newest(g) ? on_reset : NULL, g, out);
+    memo_status s = memo__plan_new(g, newest(g), v, rules, out);
     if (s == MEMO_OK && (*out)->instance_breakers && !fleet_breakers(g)) {
         memo__plan_free(*out);
         s = MEMO_E_NO_MEMORY;
@@ -222,34 +257,45 @@ memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view
     if (!places_room(g, before, v))
         return MEMO_E_NO_MEMORY;
     departed_expire(g, now);
-    if (!fleet_room(g, g->slots_used + v->count))
-        return MEMO_E_NO_MEMORY;
-    places(g, before, v, now);
+    struct places_before was = places_begin(g);
     v->refs = 1;
-    memo_status s = plan_next(g, v, rules, &p);
-    g->interrupted = s != MEMO_OK;
-    if (s != MEMO_OK)
+    memo_status s = places(g, before, v, now) ? plan_next(g, v, rules, &p) : MEMO_E_NO_MEMORY;
+    if (s != MEMO_OK) {
+        places_undo(g, &was);
         return s;
-    memo__governor_age(g, v->confirmed, v->unproven, v->state);
+    }
+    places_keep(g);
     publish_or_wait(g, p);
+    memo__store(&g->state, v->state);
     memo__view_drop(v); /* the plan's now */
     return MEMO_OK;
 }
 
-memo_status memo__governor_take_rules(struct memo__governor *g, struct memo__rules *rules)
+memo_status memo__governor_prepare(struct memo__governor *g, struct memo__rules *rules)
 {
-    struct memo__plan *p = NULL;
-    memo_status s = plan_next(g, newest(g)->view, rules, &p);
-    if (s == MEMO_OK)
-        publish_or_wait(g, p);
-    return s;
+    return plan_next(g, newest(g)->view, rules, &g->prepared);
 }
 
+void memo__governor_commit(struct memo__governor *g)
+{
+    publish_or_wait(g, g->prepared);
+    g->prepared = NULL;
+}
+
+void memo__governor_abandon(struct memo__governor *g)
+{
+    if (g->prepared)
+        memo__plan_free(g->prepared);
+    g->prepared = NULL;
+}
+
+/* Kept with the view, not beside it: whoever decides from an older one meanwhile is told that one's age. */
 void memo__governor_age(struct memo__governor *g, memo__instant confirmed, bool unproven, int32_t state)
 {
+    struct memo__view *v = newest(g)->view;
+    memo__store(&v->confirmed, confirmed);
+    memo__store_release(&v->unproven, unproven);
     memo__store(&g->state, state);
-    memo__store(&g->unproven, unproven);
-    memo__store_release(&g->confirmed, confirmed);
 }
 
 const struct memo__view *memo__governor_view(const struct memo__governor *g)
@@ -320,4 +366,29 @@ uint64_t memo__governor_open_calls(const struct memo__governor *g)
         open += memo__load(&p->begun) - memo__load(&p->ended);
     }
     return open;
+}
+
+static void plan_after_fork(const struct memo__plan *p)
+{
+    if (p->bulkhead)
+        memo__bulkhead_init(p->bulkhead->shared, &p->bulkhead->parts, &p->service->concurrency);
+    for (uint32_t i = 0; i < p->service->limits_count; i++)
+        for (uint32_t n = 0; p->limits[i]->kind == MEMO__ORGAN_LIMIT && n < p->limits[i]->parts.count; n++)
+            memo__store(&memo__lease_at(&p->limits[i]->parts, n)->coming, 0u); /* who had announced them does not exist here */
+}
+
+void memo__governor_after_fork(struct memo__governor *g)
+{
+    for (uint32_t i = 0; i < g->parts.count; i++) {
+        struct memo__governor_part *p = memo__governor_part(g, i);
+        memo__store(&p->ended, memo__load(&p->begun));
+        for (uint32_t slot = 0; slot < g->slots_used; slot++) {
+            struct memo__endpoint_part *e = memo__fleet_part(&g->fleet, i, slot);
+            if (memo__load(&e->inflight)) /* a page that is not written stays shared with the parent */
+                memo__store(&e->inflight, 0);
+        }
+    }
+    plan_after_fork(g->plan);
+    if (g->pending)
+        plan_after_fork(g->pending);
 }

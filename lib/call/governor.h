@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* governor.h: all that governs the calls to one service: the plan in force, the memory of its endpoints, and counters.
  *
- *   control side (with the turn): take_view, take_rules --> next plan --> publish --> retire the one before
+ *   control side (with the turn): take_view, prepare + commit --> next plan --> publish --> retire the one before
  *   deciding side (in a reader's section): plan, fleet, parts
  *
  * A governor is found by slot and generation (directory.h). Endpoints have a slot in the fleet for as long as their id, address, port and registration are the same, and five minutes longer. */
@@ -48,8 +48,8 @@ struct memo__departed { /* an endpoint that is in no view now */
     uint64_t key;
     uint32_t slot;
     memo__instant since;       /* boot clock */
-    uint16_t port;
-    char id[MEMO__NAME_MAX], address[46];
+    bool back;                 /* the view that is being taken has it again */
+    char id[MEMO__NAME_MAX];
 };
 
 struct memo__governor {
@@ -64,15 +64,13 @@ struct memo__governor {
     struct memo__outlier outlier;
     struct memo__budget budget;
     struct memo__striped budget_parts;  /* within parts */
-    memo__instant confirmed;            /* boot clock */
     int32_t state;                      /* MEMO_VIEW_... */
-    uint32_t unproven;
     /* control side */
     struct memo__retired retired;
     void *blocks[MEMO__FLEET_CHUNKS], *breaker_blocks[MEMO__FLEET_CHUNKS];
     struct memo__plan *pending;         /* waits for a retired one to go */
+    struct memo__plan *prepared;        /* waits for the word that all services have theirs */
     uint32_t retired_plans;
-    bool interrupted;                   /* the last take_view ran out of memory half way */
     bool left;                          /* no new plan is published any more */
     uint32_t next_organ;
     struct memo__departed *departed;
@@ -87,15 +85,23 @@ struct memo__governor {
 
 /* With the turn. The governor answers at once, with an empty view. */
 memo_status memo__governor_init(struct memo__governor *g, struct memo__world *w, const char *name, struct memo__rules *rules);
-memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view *v, struct memo__rules *rules);  /* v is the governor's then; on failure it stays the caller's */
-memo_status memo__governor_take_rules(struct memo__governor *g, struct memo__rules *rules);
+/* MEMO_OK: v is the governor's then. MEMO_E_NO_MEMORY: it stays the caller's, and the governor is as it was. */
+memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view *v, struct memo__rules *rules);
+/* New rules for many services at once: all are prepared, then all committed; or, if one has no memory for it, all abandoned. Nothing changes before the commit, which cannot fail. */
+memo_status memo__governor_prepare(struct memo__governor *g, struct memo__rules *rules);
+void memo__governor_commit(struct memo__governor *g);
+void memo__governor_abandon(struct memo__governor *g);
+/* About the newest view: it was confirmed again, or its state has changed. */
 void memo__governor_age(struct memo__governor *g, memo__instant confirmed, bool unproven, int32_t state);
 const struct memo__view *memo__governor_view(const struct memo__governor *g);      /* the newest; until the next take */
 void memo__governor_leave(struct memo__governor *g);  /* no call finds it any more */
 void memo__governor_fini(struct memo__governor *g);   /* when no reader can hold it */
+/* In a child, alone: the calls under way were the parent's. What they hold is free here. */
+void memo__governor_after_fork(struct memo__governor *g);
 
 uint64_t memo__governor_open_calls(const struct memo__governor *g);
-/* ms, or -1 if unproven. */
+/* An upper bound of a view's age in ms, or -1 if it is unproven. */
+int64_t memo__view_age_ms(const struct memo__view *v, memo__instant boot_now);
 int64_t memo__age_ms(memo__instant confirmed, bool unproven, memo__instant boot_now);
 const char *memo__view_state_name(int32_t state);   /* "live" */
 

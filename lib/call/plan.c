@@ -75,18 +75,15 @@ static struct memo__organ *find(const struct memo__plan *p, enum memo__organ_kin
     return found;
 }
 
-struct joining { struct memo__governor *governor; const struct memo__plan *before; void (*reset)(void *user, const char *kind, const char *name); void *user; };
+struct joining { struct memo__governor *governor; const struct memo__plan *before; };
 
 static struct memo__organ *organ(const struct joining *j, const struct want *w)
 {
-    static const char *const kinds[] = { "breaker", "limit", "limit", "concurrency" };
     struct memo__organ *o = find(j->before, w->kind, w->name);
     if (o && o->shape == w->shape) {
         o->refs++;
         return o;
     }
-    if (o && j->reset)
-        j->reset(j->user, kinds[w->kind], w->name);
     return organ_new(j->governor, w);
 }
 
@@ -116,15 +113,13 @@ static struct memo__organ *limit_organ(const struct joining *j, const struct mem
     return o;
 }
 
-/* Permits that are out must come back to where they are from: another max or exactness changes the organ instead of replacing it. */
+/* Permits that are out must come back to where they are from: another max or exactness changes the organ instead of replacing it; see memo__plan_follow. */
 static struct memo__organ *bulkhead_organ(const struct joining *j, const struct memo__concurrency_rule *rule)
 {
     struct want w = { MEMO__ORGAN_BULKHEAD, "concurrency", 0, sizeof(struct memo__bulkhead), sizeof(struct memo__lease_part) };
     struct memo__organ *o = organ(j, &w);
     if (o && o->refs == 1)
         memo__bulkhead_init(o->shared, &o->parts, rule);
-    else if (o && memcmp(&j->before->service->concurrency, rule, sizeof *rule) != 0)
-        memo__bulkhead_change(o->shared, &o->parts, rule);
     return o;
 }
 
@@ -252,25 +247,26 @@ static bool pools(struct memo__plan *p)
 /* The newest of those that have left, copied: readers must not look at the governor's own list. */
 static bool gone(struct memo__plan *p, const struct memo__governor *g)
 {
-    uint32_t n = g->departed_count < MEMO__GONE_MAX ? g->departed_count : MEMO__GONE_MAX;
-    if (n && !(p->gone = memo__get_array(&p->alloc, n, sizeof *p->gone)))
+    uint32_t most = g->departed_count < MEMO__GONE_MAX ? g->departed_count : MEMO__GONE_MAX;
+    if (most && !(p->gone = memo__get_array(&p->alloc, most, sizeof *p->gone)))
         return false;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct memo__departed *d = &g->departed[g->departed_count - 1 - i];
-        p->gone[i] = (struct memo__gone){ d->slot, memo__load(&memo__fleet_state(&g->fleet, d->slot)->generation), "" };
-        memcpy(p->gone[i].id, d->id, sizeof d->id);
+    for (uint32_t i = g->departed_count; i-- > 0 && p->gone_count < most;) {
+        const struct memo__departed *d = &g->departed[i];
+        if (d->back)
+            continue;
+        struct memo__gone *n = &p->gone[p->gone_count++];
+        *n = (struct memo__gone){ d->slot, memo__load(&memo__fleet_state(&g->fleet, d->slot)->generation), "" };
+        memcpy(n->id, d->id, sizeof d->id);
     }
-    p->gone_count = n;
     return true;
 }
 
-memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *before, struct memo__view *v, struct memo__rules *r,
-                           void (*reset)(void *user, const char *kind, const char *name), void *user, struct memo__plan **out)
+memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *before, struct memo__view *v, struct memo__rules *r, struct memo__plan **out)
 {
     struct memo__plan *p = memo__get(g->world->alloc, sizeof *p);
     if (!p)
         return MEMO_E_NO_MEMORY;
-    struct joining j = { g, before, reset, user };
+    struct joining j = { g, before };
     p->alloc = *g->world->alloc;
     p->service = memo__rules_for(r, memo__text_of(g->name));
     p->view = v;
@@ -285,6 +281,31 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
     p->rules = memo__rules_hold(r);
     *out = p;
     return MEMO_OK;
+}
+
+static void tell_reset(const struct memo__organ *o, const struct memo__plan *before, void (*reset)(void *user, const char *kind, const char *name), void *user)
+{
+    static const char *const kinds[] = { "breaker", "limit", "limit", "concurrency" };
+    const struct memo__organ *was = o ? find(before, o->kind, o->name) : NULL;
+    if (was && was != o)
+        reset(user, kinds[o->kind], o->name);
+}
+
+static bool same_concurrency(const struct memo__concurrency_rule *a, const struct memo__concurrency_rule *b)
+{
+    return a->max == b->max && a->exact == b->exact;
+}
+
+void memo__plan_follow(const struct memo__plan *p, const struct memo__plan *before, void (*reset)(void *user, const char *kind, const char *name), void *user)
+{
+    const struct memo__service_rules *s = p->service;
+    if (p->bulkhead && p->bulkhead == before->bulkhead && !same_concurrency(&s->concurrency, &before->service->concurrency))
+        memo__bulkhead_change(p->bulkhead->shared, &p->bulkhead->parts, &s->concurrency);
+    tell_reset(p->breaker, before, reset, user);
+    for (uint32_t i = 0; i < s->routes_count; i++)
+        tell_reset(p->route_breakers[i], before, reset, user);
+    for (uint32_t i = 0; i < s->limits_count; i++)
+        tell_reset(p->limits[i], before, reset, user);
 }
 
 void memo__plan_free(struct memo__plan *p)

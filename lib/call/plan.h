@@ -63,10 +63,11 @@ struct memo__plan {
     void *memory;                                    /* of the arrays, one block */
 };
 
-/* With the turn. Joins and publishes nothing; the view's entries must have their places. Organs are taken over from `before` (may be NULL) or made. `reset` (may be NULL) is told the names of those that start
- * afresh although `before` had one of that name. The counts of v and r are the plan's then; on failure they stay the caller's. */
-memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *before, struct memo__view *v, struct memo__rules *r,
-                           void (*reset)(void *user, const char *kind, const char *name), void *user, struct memo__plan **out);
+/* With the turn. Joins, and changes nothing that anybody else sees; the view's entries must have their places. Organs are taken over from `before` (may be NULL) or made. The plan counts v and r for itself. */
+memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *before, struct memo__view *v, struct memo__rules *r, struct memo__plan **out);
+/* With the turn, when it is certain that p follows `before`: the bulkhead that both have follows its new rule, and `reset` is told the names of those organs that start afresh although `before` had one of
+ * that name. */
+void memo__plan_follow(const struct memo__plan *p, const struct memo__plan *before, void (*reset)(void *user, const char *kind, const char *name), void *user);
 void memo__plan_free(struct memo__plan *p); /* with the turn, when no reader can hold it */
 struct memo__organ *memo__plan_organ(const struct memo__plan *p, uint32_t id); /* NULL: not of this plan */
 

@@ -102,8 +102,10 @@ bool memo__service_name_valid(const char *name);
 memo_status memo__service_view(void *client, const char *service, struct memo__view *v);
 const struct memo__view *memo__service_borrow(void *client, const char *service);
 void memo__service_age(void *client, const char *service, memo__instant confirmed, bool unproven, int32_t state);
-/* With the turn: joins every service to the rules in force. */
-memo_status memo__services_replan(memo_client *c);
+/* With the turn: joins every service to these rules, or, if there is no memory for one of them, none. */
+memo_status memo__services_replan(memo_client *c, struct memo__rules *rules);
+/* In a forked child, with the turn. */
+void memo__services_after_fork(memo_client *c);
 
 /* rules.c, with the turn */
 memo_status memo__rules_open(memo_client *c, memo_error *e);

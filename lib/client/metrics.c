@@ -37,7 +37,7 @@ static void collect(struct collecting *c, memo_service *s)
     row->service = g->name;
     for (uint32_t i = 0; i < g->parts.count; i++)
         memo__counters_merge(&row->sum, &memo__governor_part(g, i)->counters);
-    int64_t age = memo__age_ms(memo__load(&g->confirmed), memo__load(&g->unproven), memo__boot(g->world->host));
+    int64_t age = memo__view_age_ms(p->view, memo__boot(g->world->host));
     uint32_t healthy = p->all.from.count, draining = 0;
     for (uint32_t i = 0; i < p->view->count; i++)
         draining += p->view->entries[i].healthy && !p->view->entries[i].weight;

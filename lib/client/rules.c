@@ -64,15 +64,14 @@ static memo_status apply(memo_client *c, struct memo__rules *next)
 {
     struct memo__rules *before = c->owner.rules.now;
     next->refs = 1;
-    next->revision = ++c->owner.rules.revision;
-    c->owner.rules.now = next;
-    memo_status s = memo__services_replan(c);
-    if (s != MEMO_OK) { /* some may have the new ones: back to the old */
-        c->owner.rules.now = before;
-        (void)memo__services_replan(c);
+    next->revision = c->owner.rules.revision + 1;
+    memo_status s = memo__services_replan(c, next);
+    if (s != MEMO_OK) {
         memo__rules_drop(next);
         return s;
     }
+    c->owner.rules.now = next;
+    c->owner.rules.revision = next->revision;
     memo__rules_drop(before);
     memo__client_event(c, MEMO_EVENT_RULES, "", "", MEMO_OK, next->revision, "revision %llu in force", (unsigned long long)next->revision);
     memo__client_log(c, MEMO_LOG_INFO, "rules revision %llu in force", (unsigned long long)next->revision);

@@ -203,12 +203,24 @@ void memo__service_age(void *client, const char *service, memo__instant confirme
     memo__lock_drop(&c->shared.lock);
 }
 
-memo_status memo__services_replan(memo_client *c)
+memo_status memo__services_replan(memo_client *c, struct memo__rules *rules)
 {
     memo_status wrong = MEMO_OK;
     for (memo_service *s = c->shared.services; s && wrong == MEMO_OK; s = s->next) /* only the turn adds or removes */
-        wrong = memo__governor_take_rules(&s->governor, c->owner.rules.now);
+        wrong = memo__governor_prepare(&s->governor, rules);
+    for (memo_service *s = c->shared.services; s; s = s->next) {
+        if (wrong == MEMO_OK)
+            memo__governor_commit(&s->governor);
+        else
+            memo__governor_abandon(&s->governor);
+    }
     return wrong;
+}
+
+void memo__services_after_fork(memo_client *c)
+{
+    for (memo_service *s = c->shared.services; s; s = s->next)
+        memo__governor_after_fork(&s->governor);
 }
 
 /* Views, out to callers. */
@@ -231,10 +243,10 @@ memo_status memo_view_acquire(memo_service *s, memo_view **out)
     memo__process_check();
     struct memo__governor *g = &s->governor;
     struct memo__reader *r = memo__reader_enter();
-    memo__instant confirmed = memo__load_acquire(&g->confirmed); /* before the view: an older confirmation with a newer view errs on the safe side */
-    bool unproven = memo__load(&g->unproven);
     int32_t state = memo__load(&g->state);
     struct memo__view *v = memo__view_hold(memo__load_acquire(&g->plan)->view);
+    bool unproven = memo__load_acquire(&v->unproven);
+    memo__instant confirmed = memo__load(&v->confirmed);
     memo__reader_leave(r);
     memo_status wrong = view_new(s->client, v, confirmed, unproven, state, out);
     if (wrong != MEMO_OK)

@@ -35,8 +35,8 @@ struct memo__view {
     struct memo__alloc alloc;
     uint64_t revision, epoch;
     int32_t state;                     /* MEMO_VIEW_... as the source gave it */
-    memo__instant confirmed;           /* boot clock, when the last confirmed exchange was SENT; later confirmations are kept by the holder */
-    bool unproven;                     /* from another boot: the age is not known */
+    memo__instant confirmed;           /* boot clock, when the last confirmed exchange was SENT; the holder goes on telling it, while others read */
+    bool unproven;                     /* from another boot: the age is not known; likewise */
     uint32_t refs;                     /* the holder's count */
     uint32_t count;
     struct memo__view_entry *entries;
