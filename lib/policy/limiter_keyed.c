@@ -70,7 +70,7 @@ static const uint64_t *set_of(const struct memo__keyed *k, uint64_t hash)
 static uint32_t find(const uint64_t *set, uint64_t tag, uint64_t *way)
 {
     for (uint32_t i = 0; i < MEMO__KEYED_WAYS; i++) {
-        *way = memo__load(&set[i]);
+        *way = __atomic_load_n(&set[i], __ATOMIC_SEQ_CST); /* of two that insert at once, one must see the other */
         if (*way >> 40 == tag)
             return i;
     }
@@ -103,7 +103,6 @@ static bool insert(struct memo__keyed *k, uint64_t *set, uint64_t tag, uint64_t 
         return false;
     if (was != 0 && filled(k, was, now) < k->capacity)
         (void)memo__fetch_add(&k->evictions, UINT64_C(1));
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return find(set, tag, &other) >= i || !memo__cas(&set[i], &fresh, UINT64_C(0));
 }
 

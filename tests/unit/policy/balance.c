@@ -197,8 +197,7 @@ START_TEST(evenly)
     for (uint32_t i = 0; i < 100; i++)
         done(0, i, q.now, 5 * MS);
     for (int i = 0; i < 100000; i++) {
-        ck_assert_int_eq(pick(memo__draw_next(&state)), MEMO_OK);
-        ck_assert_uint_ne(p.slot, p.other_slot);
+        MUST(pick(memo__draw_next(&state)) == MEMO_OK && p.slot != p.other_slot);
         got[p.slot]++;
     }
     for (uint32_t i = 0; i < 100; i++)
@@ -315,8 +314,8 @@ START_TEST(tried_ones_are_skipped)
     q.tried[1] = 3;
     q.tried_count = 2;
     for (int i = 0; i < 1000; i++) {
-        ck_assert_int_eq(pick(memo__draw_next(&state)), MEMO_OK);
-        ck_assert(p.slot != 0 && p.slot != 3 && p.flags == 0);
+        MUST(pick(memo__draw_next(&state)) == MEMO_OK);
+        MUST(p.slot != 0 && p.slot != 3 && p.flags == 0);
     }
     weights[1] = weights[2] = weights[4] = 0;
     ck_assert_int_eq(pick(memo__draw_next(&state)), MEMO_OK);
@@ -334,8 +333,8 @@ START_TEST(ejected_ones_are_skipped)
     eject(2);
     eject(4);
     for (int i = 0; i < 1000; i++) {
-        ck_assert_int_eq(pick(memo__draw_next(&state)), MEMO_OK);
-        ck_assert(p.slot != 2 && p.slot != 4);
+        MUST(pick(memo__draw_next(&state)) == MEMO_OK);
+        MUST(p.slot != 2 && p.slot != 4);
         said |= p.flags == MEMO__PICK_SKIPPED_EJECTED;
     }
     ck_assert(said);

@@ -33,7 +33,7 @@ static bool admit(memo__instant now, struct memo__permit *p)
 {
     bool would = memo__breaker_check(&b, &rule, now);
     bool did = memo__breaker_admit(&b, &rule, now, LEASE, p);
-    ck_assert_int_eq(would, did); /* nobody else is here */
+    MUST(would == did); /* nobody else is here */
     return did;
 }
 
@@ -343,7 +343,7 @@ START_TEST(as_the_model)
         now += memo__draw_below(memo__draw_next(&state), 100) == 0 ? 7 * S : memo__draw_below(memo__draw_next(&state), 500) * MS;
         kept[n++] = (struct kept){ (uint64_t)(now / S), memo__draw_below(memo__draw_next(&state), 100) < bad };
         enum memo__breaker_turn turn = call(now, kept[n - 1].failed, false);
-        ck_assert_int_eq(turn == MEMO__BREAKER_OPENED, model_opens(kept, n, (uint64_t)(now / S)));
+        MUST((turn == MEMO__BREAKER_OPENED) == model_opens(kept, n, (uint64_t)(now / S)));
         if (turn != MEMO__BREAKER_OPENED)
             continue;
         now += rule.open_for + MS;

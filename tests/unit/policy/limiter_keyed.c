@@ -30,7 +30,7 @@ static bool take(uint64_t hash, memo__instant now)
 {
     bool would = memo__keyed_check(k, hash, now);
     bool did = memo__keyed_take(k, hash, now);
-    ck_assert_int_eq(would, did);
+    MUST(would == did);
     return did;
 }
 
@@ -145,7 +145,7 @@ START_TEST(never_above_in_any_window)
             continue;
         int64_t interval = S / (int64_t)count, oldest = now - (int64_t)burst * interval;
         empty[user] = (empty[user] > oldest ? empty[user] : oldest) + interval;
-        ck_assert_int_le(empty[user], now + interval / 500); /* a unit is a 512th of an interval, or less */
+        MUST(empty[user] <= now + interval / 500); /* a unit is a 512th of an interval, or less */
     }
     ck_assert_uint_eq(k->evictions, 0);
 }

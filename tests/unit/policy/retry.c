@@ -28,7 +28,7 @@ static void begin(void)
 static enum memo__retry_reason decide(void)
 {
     memo__retry_decide(&rule, &facts, &plan);
-    ck_assert_int_eq(plan.again, plan.reason == MEMO__RETRY_YES);
+    MUST(plan.again == (plan.reason == MEMO__RETRY_YES));
     return plan.reason;
 }
 
@@ -209,7 +209,7 @@ START_TEST(amplification)
         for (facts.attempt = 1; facts.attempt < 3; facts.attempt++) {
             memo__retry_plan_next(&rule, &facts, &b, &parts, &plan);
             retries += plan.again;
-            ck_assert(plan.again || plan.reason == MEMO__RETRY_BUDGET);
+            MUST(plan.again || plan.reason == MEMO__RETRY_BUDGET);
         }
     }
     ck_assert_uint_eq(retries, 10009);                           /* 10, and a tenth of 100,000, but for the first call's: the bucket was full */

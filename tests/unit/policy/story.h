@@ -16,6 +16,9 @@
 static inline struct memo__stripe alone(uint32_t i) { return (struct memo__stripe){ i, true }; }
 static inline struct memo__stripe shared(uint32_t i) { return (struct memo__stripe){ i, false }; }
 
+/* An assertion for loops of many thousands: check writes a line for each of its own. */
+#define MUST(condition) do { if (!(condition)) ck_abort_msg("%s", #condition); } while (0)
+
 #define PARTS(array) ((struct memo__striped){ (unsigned char *)(array), sizeof (array)[0], sizeof (array) / sizeof (array)[0] })
 #define COUNT(array) (sizeof (array) / sizeof (array)[0])
 #endif

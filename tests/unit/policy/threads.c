@@ -130,7 +130,7 @@ static void *call_through(void *arg)
         if (!memo__breaker_admit(&b, &breaker_rule, now, 3600 * S, &p))
             continue;
         if (p.probe != MEMO__NO_PROBE)
-            ck_assert_int_le(memo__fetch_add(&probing, (int64_t)1) + 1, 3);
+            MUST(memo__fetch_add(&probing, (int64_t)1) + 1 <= 3);
         bool failed = bad_times && memo__draw_below(memo__draw_next(&w->state), 10) < 8;
         if (p.probe != MEMO__NO_PROBE)
             (void)memo__fetch_sub(&probing, (int64_t)1);
@@ -252,7 +252,7 @@ static void *pick_and_report(void *arg)
             (void)memo__fetch_add(&busy, (int64_t)1);
             (void)memo__fetch_add(&spent, UINT64_C(1));
         }
-        ck_assert_uint_le(memo__load(&o.ejected), 6);
+        MUST(memo__load(&o.ejected) <= 6);
     }
     return NULL;
 }
