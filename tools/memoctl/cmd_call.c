@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_call.c: memoctl call SERVICE [METHOD] PATH: one governed call, or --repeat of them in one process, so that breakers, limits and balance can be seen at work.
+/* cmd_call.c: memoctl call SERVICE [METHOD] PATH: one governed call, or --repeat of them in one process, so that breakers, limits and balance
+ * can be seen at work.
  *
- * The body goes to stdout and the record to stderr, so that the body can be piped. Exit code: of the last call; an HTTP status of 400 and more is a failure. */
+ * The body goes to stdout and the record to stderr, so that the body can be piped. Exit code: of the last call; an HTTP status of 400 and more is a
+ * failure. */
 #include <stdlib.h>
 #include <string.h>
 #include "commands.h"

@@ -22,7 +22,8 @@ enum mark { MARK_OK, MARK_WARN, MARK_FAIL };
 
 struct checkup { const struct args *args; struct print_json json; int code; uint32_t warnings, failures; };
 
-static void __attribute__((format(printf, 6, 7))) tell(struct checkup *k, enum mark m, int code, const char *what, const char *hint, const char *format, ...)
+static void __attribute__((format(printf, 6, 7))) tell(struct checkup *k, enum mark m, int code, const char *what, const char *hint,
+    const char *format, ...)
 {
     static const char *const names[] = { "ok", "warn", "fail" };
     static const enum print_color colors[] = { PRINT_GREEN, PRINT_YELLOW, PRINT_RED };
@@ -55,10 +56,12 @@ static void check_library(struct checkup *k)
     if (n == MEMO_VERSION_NUMBER)
         tell(k, MARK_OK, LEAVE_FAILED, "library", NULL, "libmemo %s, as memoctl was built for", MEMO_VERSION_TEXT);
     else if (n / 10000 == MEMO_VERSION_NUMBER / 10000)
-        tell(k, MARK_WARN, LEAVE_FAILED, "library", "is an older libmemo first in LD_LIBRARY_PATH or ld.so.conf?", "libmemo %u.%u.%u is loaded, memoctl was built for %s", n / 10000, n / 100 % 100, n % 100,
+        tell(k, MARK_WARN, LEAVE_FAILED, "library", "is an older libmemo first in LD_LIBRARY_PATH or ld.so.conf?",
+            "libmemo %u.%u.%u is loaded, memoctl was built for %s", n / 10000, n / 100 % 100, n % 100,
              MEMO_VERSION_TEXT);
     else
-        tell(k, MARK_FAIL, LEAVE_FAILED, "library", "install the libmemo that belongs to this memoctl", "libmemo %u.%u.%u is loaded, memoctl was built for %s", n / 10000, n / 100 % 100, n % 100, MEMO_VERSION_TEXT);
+        tell(k, MARK_FAIL, LEAVE_FAILED, "library", "install the libmemo that belongs to this memoctl",
+            "libmemo %u.%u.%u is loaded, memoctl was built for %s", n / 10000, n / 100 % 100, n % 100, MEMO_VERSION_TEXT);
 }
 
 /* The nearest directory that exists decides whether it can be made. */
@@ -69,7 +72,8 @@ static void check_runtime(struct checkup *k)
     processes_directory(directory, sizeof(directory));
     if (lstat(directory, &st) == 0) {
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
-            tell(k, MARK_FAIL, LEAVE_FAILED, "runtime", "it must be a directory of yours that nobody else can write: chown, chmod 0700", "%s is not ours alone (owner %u, mode %03o)", directory, (unsigned)st.st_uid,
+            tell(k, MARK_FAIL, LEAVE_FAILED, "runtime", "it must be a directory of yours that nobody else can write: chown, chmod 0700",
+                "%s is not ours alone (owner %u, mode %03o)", directory, (unsigned)st.st_uid,
                  (unsigned)st.st_mode & 0777);
         else
             tell(k, MARK_OK, LEAVE_FAILED, "runtime", NULL, "%s", directory);
@@ -80,7 +84,9 @@ static void check_runtime(struct checkup *k)
     if (access(parent, W_OK | X_OK) == 0)
         tell(k, MARK_OK, LEAVE_FAILED, "runtime", NULL, "%s can be made when it is needed", directory);
     else
-        tell(k, MARK_WARN, LEAVE_FAILED, "runtime", "set XDG_RUNTIME_DIR to a directory of yours (0700): the file: registry, its cache and `memoctl explain` live there", "%s cannot be made: %s", directory, strerror(errno));
+        tell(k, MARK_WARN, LEAVE_FAILED, "runtime",
+            "set XDG_RUNTIME_DIR to a directory of yours (0700): the file: registry, its cache and `memoctl explain` live there",
+            "%s cannot be made: %s", directory, strerror(errno));
 }
 
 static void check_clock(struct checkup *k)
@@ -90,9 +96,12 @@ static void check_clock(struct checkup *k)
     if (clock_gettime(CLOCK_BOOTTIME, &boot) != 0)
         tell(k, MARK_FAIL, LEAVE_FAILED, "clock", "leases and ages need it; Linux has it since 2.6.39", "CLOCK_BOOTTIME: %s", strerror(errno));
     else if (time(NULL) < 1767225600) /* 2026-01-01 */
-        tell(k, MARK_FAIL, LEAVE_FAILED, "clock", "set the clock: certificates, cached views and fencing tokens carry its time", "the wall clock says a time before this program was written");
+        tell(k, MARK_FAIL, LEAVE_FAILED, "clock", "set the clock: certificates, cached views and fencing tokens carry its time",
+            "the wall clock says a time before this program was written");
     else if (adjtimex(&t) == TIME_ERROR || (t.status & STA_UNSYNC))
-        tell(k, MARK_WARN, LEAVE_FAILED, "clock", "run chrony or systemd-timesyncd (in a container the host may do it unseen); decisions and leases do not need it", "the wall clock is not synchronised");
+        tell(k, MARK_WARN, LEAVE_FAILED, "clock",
+            "run chrony or systemd-timesyncd (in a container the host may do it unseen); decisions and leases do not need it",
+            "the wall clock is not synchronised");
     else
         tell(k, MARK_OK, LEAVE_FAILED, "clock", NULL, "synchronised, error <= %ld ms", t.maxerror / 1000);
 }
@@ -111,7 +120,8 @@ static memo_client *check_settings(struct checkup *k)
         tell(k, MARK_OK, LEAVE_INVALID, "settings", NULL, "all valid");
         return c;
     }
-    tell(k, MARK_FAIL, LEAVE_INVALID, "settings", "`memoctl settings` shows each with its origin and range", "%s%s%s (%s)", e.file, e.file[0] ? ": " : "", e.message, memo_status_name(s));
+    tell(k, MARK_FAIL, LEAVE_INVALID, "settings", "`memoctl settings` shows each with its origin and range", "%s%s%s (%s)", e.file,
+        e.file[0] ? ": " : "", e.message, memo_status_name(s));
     memo_client_free(c);
     return NULL;
 }
@@ -123,7 +133,8 @@ static void tell_rules(struct checkup *k, const char *file, const char *text, si
     if (s == MEMO_OK || s == MEMO_E_TRUNCATED)
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "%s is valid", file);
     else
-        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells every mistake", "%s:%d:%d: %s%s%s", file, (int)e.line, (int)e.column, e.path, e.path[0] ? ": " : "", e.message);
+        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells every mistake", "%s:%d:%d: %s%s%s", file, (int)e.line,
+            (int)e.column, e.path, e.path[0] ? ": " : "", e.message);
 }
 
 /* A path, file: or inline text is checked here; another URL is fetched by the client when it starts. */
@@ -162,17 +173,20 @@ static void check_registry(struct checkup *k, memo_client *c)
     if (s == MEMO_E_RULES)
         return; /* told already */
     if (s == MEMO_E_UNREACHABLE && strncmp(url, "file:", 5) == 0) { /* readers make nothing, so on a new machine it is not there */
-        tell(k, MARK_WARN, LEAVE_UNREACHABLE, "registry", "nobody has registered on this machine yet: the first one that does makes it", "%s is not there", url);
+        tell(k, MARK_WARN, LEAVE_UNREACHABLE, "registry", "nobody has registered on this machine yet: the first one that does makes it",
+            "%s is not there", url);
         return;
     }
     if (s && s != MEMO_E_TRUNCATED) {
-        tell(k, MARK_FAIL, s == MEMO_E_SETTING ? LEAVE_INVALID : LEAVE_UNREACHABLE, "registry", "is MEMO_REGISTRY right, and its server up?", "%s: %s (%s)", url, e.message[0] ? e.message : "no list of services",
+        tell(k, MARK_FAIL, s == MEMO_E_SETTING ? LEAVE_INVALID : LEAVE_UNREACHABLE, "registry", "is MEMO_REGISTRY right, and its server up?",
+            "%s: %s (%s)", url, e.message[0] ? e.message : "no list of services",
              memo_status_name(s));
         return;
     }
     for (size_t at = 0; s == MEMO_OK && at < need && names[at]; at += strlen(names + at) + 1)
         count++;
-    tell(k, MARK_OK, LEAVE_UNREACHABLE, "registry", NULL, s ? "%s, very many services" : "%s, %u service%s", url[0] ? url : "the default registry", count, count == 1 ? "" : "s");
+    tell(k, MARK_OK, LEAVE_UNREACHABLE, "registry", NULL, s ? "%s, very many services" : "%s, %u service%s", url[0] ? url : "the default registry",
+        count, count == 1 ? "" : "s");
 }
 
 int cmd_check(const struct args *a)

@@ -36,8 +36,11 @@ static int read_options(struct demo *d)
 static void introduce(struct demo *d)
 {
     char *rules = rules_text(RULES_PLAIN, NULL);
-    demo_note(d, "Three instances of a service \"todo\" (v1a, v1b, v2) run as child processes and registered themselves in %s/registry.", d->directory);
-    demo_note(d, "A caller makes every call twice, %d a second each: with bare libcurl (round robin, timeout %d ms), and through libmemo under these rules:\n", DEMO_RATE, BARE_TIMEOUT_MS);
+    demo_note(d, "Three instances of a service \"todo\" (v1a, v1b, v2) run as child processes and registered themselves in %s/registry.",
+        d->directory);
+    demo_note(d,
+        "A caller makes every call twice, %d a second each: with bare libcurl (round robin, timeout %d ms), and through libmemo under these rules:\n",
+        DEMO_RATE, BARE_TIMEOUT_MS);
     demo_note(d, "%s", rules ? rules : "");
     free(rules);
 }
@@ -61,7 +64,9 @@ static void look_after(struct demo *d, int64_t *dead_since)
             dead_since[i] = 0;
         } else if (dead_since[i] == 0) {
             dead_since[i] = demo_now();
-            demo_note(d, "   %s has ended; it is started again in 5 s. `memoctl explain --last 3` tells what became of calls that it took with it, if any.", book_instance(i));
+            demo_note(d,
+                "   %s has ended; it is started again in 5 s. `memoctl explain --last 3` tells what became of calls that it took with it, if any.",
+                book_instance(i));
         } else if (demo_now() - dead_since[i] > 5 * MEMO__S && children_start(&d->children, i)) {
             demo_note(d, "   %s runs again: pid %d", book_instance(i), (int)d->children.child[i].pid);
             d->told.ejected[i] = false;
@@ -95,7 +100,8 @@ static void conclude(struct demo *d)
 {
     struct print_json j;
     if (!d->args->json) {
-        printf("\n%s%u promises kept, %u broken%s%s%s (%lld s)\n", print_color(d->args, d->failed ? PRINT_RED : PRINT_GREEN), d->passed, d->failed, d->failed ? ":" : "", d->failures, print_color(d->args, PRINT_PLAIN),
+        printf("\n%s%u promises kept, %u broken%s%s%s (%lld s)\n", print_color(d->args, d->failed ? PRINT_RED : PRINT_GREEN), d->passed, d->failed,
+            d->failed ? ":" : "", d->failures, print_color(d->args, PRINT_PLAIN),
                (long long)((demo_now() - d->begun) / MEMO__S));
         return;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_explain.c: memoctl explain --last [N]: asks the running processes of this user for the records of their last refused, failed, retried or slow calls.
+/* cmd_explain.c: memoctl explain --last [N]: asks the running processes of this user for the records of their last refused, failed, retried or slow
+ * calls.
  *
  * One process answers as it is. Several answer one after the other under a line with name and pid; those that have nothing to tell are only listed. */
 #include <stdlib.h>

@@ -14,7 +14,8 @@ static int show_table(const struct args *a, const char *name, const memo_view *v
     char age[48], labels[512];
     show_age(f->age_max_ms, age, sizeof(age));
     if (!a->quiet)
-        printf("%s: view r%llu %s, %s, %u instance%s\n", name, (unsigned long long)f->revision, print_view_state(f->state), age, f->count, f->count == 1 ? "" : "s");
+        printf("%s: view r%llu %s, %s, %u instance%s\n", name, (unsigned long long)f->revision, print_view_state(f->state), age, f->count,
+            f->count == 1 ? "" : "s");
     print_table_begin(&t, 7, heads);
     for (uint32_t i = 0; memo_view_get(v, i, &e) == MEMO_OK; i++) {
         show_labels(v, i, a, labels, sizeof(labels));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_register.c: memoctl register SERVICE: brings a program into the registry that does not know libmemo: registered while this process (or the COMMAND after "--") runs.
+/* cmd_register.c: memoctl register SERVICE: brings a program into the registry that does not know libmemo: registered while this process (or the
+ * COMMAND after "--") runs.
  *
  *   registered --SIGTERM or SIGINT--> withdrawn --> COMMAND gets the signal --> its exit code is ours
  *   registered --COMMAND ends-------> withdrawn --> its exit code is ours

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_watch.c: memoctl watch SERVICE: first what is there ("+"), then every change ("+", "-", "~"), and every loss and return of the registry, until Ctrl-C or --count lines of change.
+/* cmd_watch.c: memoctl watch SERVICE: first what is there ("+"), then every change ("+", "-", "~"), and every loss and return of the registry, until
+ * Ctrl-C or --count lines of change.
  *
  * Views are compared by id, which the library keeps sorted: one walk over the old and the new one, side by side. */
 #include <errno.h>
@@ -48,14 +49,16 @@ static void tell(struct watch *w, char sign, const memo_view *v, uint32_t i, con
     }
     show_address(e, address, sizeof(address));
     show_labels(v, i, w->args, labels, sizeof(labels));
-    printf("%c %-16s %-21s weight %u%s%s%s  [r%llu %s]\n", sign, e->id, address, e->weight, e->health == 1 ? "" : " unhealthy", labels[0] ? "  " : "", labels,
+    printf("%c %-16s %-21s weight %u%s%s%s  [r%llu %s]\n", sign, e->id, address, e->weight, e->health == 1 ? "" : " unhealthy",
+           labels[0] ? "  " : "", labels,
            (unsigned long long)f->revision, print_view_state(f->state));
     fflush(stdout);
 }
 
 static bool same(const memo_endpoint *a, const memo_endpoint *b)
 {
-    return a->port == b->port && a->weight == b->weight && a->health == b->health && strcmp(a->address, b->address) == 0 && strcmp(a->zone, b->zone) == 0;
+    return a->port == b->port && a->weight == b->weight && a->health == b->health && strcmp(a->address, b->address) == 0 &&
+           strcmp(a->zone, b->zone) == 0;
 }
 
 /* Both views are sorted by id: the smaller id of the two heads is gone or new, equal ones are compared. */

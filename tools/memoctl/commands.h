@@ -17,5 +17,6 @@ int cmd_check(const struct args *a);
 int cmd_demo(const struct args *a);
 int cmd_demo_todo(const struct args *a);
 
-extern const struct option_row cmd_watch_options[], cmd_register_options[], cmd_call_options[], cmd_explain_options[], cmd_demo_options[], cmd_demo_todo_options[];
+extern const struct option_row cmd_watch_options[], cmd_register_options[], cmd_call_options[], cmd_explain_options[], cmd_demo_options[],
+    cmd_demo_todo_options[];
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo.h: the director of the demo: its stage (children, clients, rules, registry), its clock, and what it has been told by events. One thread, that of main. */
+/* demo.h: the director of the demo: its stage (children, clients, rules, registry), its clock, and what it has been told by events. One thread, that
+ * of main. */
 #ifndef MEMOCTL_DEMO_H
 #define MEMOCTL_DEMO_H
 #include <memo/memo.h>
@@ -62,9 +63,10 @@ bool demo_facts(struct demo *d, memo_view_facts *f);
 /* show: demo_show.c */
 void demo_head(struct demo *d);
 void demo_line(struct demo *d, struct sums *bare, struct sums *memo);
-void demo_note(struct demo *d, const char *format, ...) __attribute__((format(printf, 2, 3)));  /* a line of text between table lines; nothing with -o json */
+/* A line of text between table lines; nothing with -o json. */
+void demo_note(struct demo *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* scenes: demo_scenes.c; false: interrupted */
+/* play: demo_play.c; false: interrupted */
 bool demo_scenes(struct demo *d, const char *only);
 bool demo_scene_known(const char *name);
 bool demo_books(struct demo *d);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo_bare.c: see demo_bare.h. Nothing is done to make it look bad: connections are reused, answers of 500 and more and everything that libcurl calls an error have failed. */
+/* demo_bare.c: see demo_bare.h. Nothing is done to make it look bad: connections are reused, answers of 500 and more and everything that libcurl
+ * calls an error have failed. */
 #include "demo_bare.h"
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo_bare.h: the calls as people make them today: libcurl, one handle a thread with its connections kept, plain round robin over the configured addresses, an 800 ms timeout, no retry. */
+/* demo_bare.h: the calls as people make them today: libcurl, one handle a thread with its connections kept, plain round robin over the configured
+ * addresses, an 800 ms timeout, no retry. */
 #ifndef MEMOCTL_DEMO_BARE_H
 #define MEMOCTL_DEMO_BARE_H
 #include "demo_pool.h"

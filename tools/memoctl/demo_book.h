@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo_book.h: the servers' book: which calls they saw, from which client; in a file that all of them map, so that the entries of a killed server stay.
+/* demo_book.h: the servers' book: which calls they saw, from which client; in a file that all of them map, so that the entries of a killed server
+ * stay.
  *
- * Every request of the demo carries "x-demo-call: memo-17" (or bare-17). A server writes it down when the request's head has arrived, before any fault. The clients know how often they
- * sent call 17; at the end both must agree, call for call. */
+ * Every request of the demo carries "x-demo-call: memo-17" (or bare-17). A server writes it down when the request's head has arrived, before any
+ * fault. The clients know how often they sent call 17; at the end both must agree, call for call. */
 #ifndef MEMOCTL_DEMO_BOOK_H
 #define MEMOCTL_DEMO_BOOK_H
 #include <stdbool.h>
@@ -34,6 +35,11 @@ void book_see(struct book *b, int instance, struct memo__text header);
 /* Client: `sent` requests went out for that call, `maybe` of them broke without an answer. */
 void book_send(struct book *b, int side, uint64_t call, uint32_t sent, uint32_t maybe);
 
-struct book_sum { uint64_t sent, seen, lost, wrong; };   /* lost: sent, broken and never read by anybody; wrong: calls whose entries contradict each other */
+struct book_sum {
+    uint64_t sent, seen;
+    uint64_t lost;       /* sent, broken, and never read by anybody */
+    uint64_t wrong;      /* calls whose entries contradict each other */
+};
+
 void book_sum(const struct book *b, int side, struct book_sum *out);
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* demo_children.c: fork and exec of ourselves (`memoctl demo-todo`), by the main thread, with whose end children end.
  *
- * Why the same port after a restart: the bare caller has a fixed list, as configured addresses are, and should find the instance again. Why a bound socket keeps the port meanwhile: an outgoing
- * connection could be given it, and on loopback even connect to itself. */
+ * Why the same port after a restart: the bare caller has a fixed list, as configured addresses are, and should find the instance again. Why a bound
+ * socket keeps the port meanwhile: an outgoing connection could be given it, and on loopback even connect to itself. */
 #define _GNU_SOURCE
 #include "demo_children.h"
 #include <arpa/inet.h>
@@ -26,8 +26,8 @@ static bool reserve(struct child *k)
     socklen_t n = sizeof(at);
     int yes = 1;
     k->reserve = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (k->reserve < 0 || setsockopt(k->reserve, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 || bind(k->reserve, (struct sockaddr *)&at, sizeof(at)) != 0 ||
-        getsockname(k->reserve, (struct sockaddr *)&at, &n) != 0)
+    if (k->reserve < 0 || setsockopt(k->reserve, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+        bind(k->reserve, (struct sockaddr *)&at, sizeof(at)) != 0 || getsockname(k->reserve, (struct sockaddr *)&at, &n) != 0)
         return false;
     k->port = ntohs(at.sin_port);
     return true;
@@ -58,8 +58,8 @@ static void become(const struct children *c, int instance, pid_t parent)
     snprintf(port, sizeof(port), "%u", (unsigned)c->child[instance].port);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execl("/proc/self/exe", "memoctl", "demo-todo", "--id", id, "--version", versions[instance], "--registry", registry, "--port", port, "--book", book, "--log", log, "--cache-dir", cache, "--parent", pid,
-          (char *)NULL);
+    execl("/proc/self/exe", "memoctl", "demo-todo", "--id", id, "--version", versions[instance], "--registry", registry, "--port", port,
+          "--book", book, "--log", log, "--cache-dir", cache, "--parent", pid, (char *)NULL);
     fprintf(stderr, "memoctl demo: cannot start itself: %s\n", strerror(errno));
     _exit(LEAVE_FAILED);
 }

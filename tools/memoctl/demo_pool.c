@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo_pool.c: the pacer and its workers. Workers get small stacks; ticks that are late by more than 100 ms are left out, so that a stall of the machine does not become a flood. */
+/* demo_pool.c: the pacer and its workers. Workers get small stacks; ticks that are late by more than 100 ms are left out, so that a stall of the
+ * machine does not become a flood. */
 #define _GNU_SOURCE
 #include "demo_pool.h"
 #include <errno.h>

@@ -22,7 +22,8 @@ static const char begin[] =
     "    \"concurrency\": { \"max\": 200 },\n"
     "    \"balance\": { \"policy\": \"peak-ewma\", \"decay\": \"1s\", \"panicBelow\": \"50%%\" }";
 static const char canary[] =
-    ",\n    \"routes\": [ { \"name\": \"canary\", \"when\": { \"header\": { \"x-canary\": \"1\" } }, \"to\": [ { \"subset\": { \"version\": \"v2\" }, \"weight\": 100 } ] } ]";
+    ",\n    \"routes\": [ { \"name\": \"canary\", \"when\": { \"header\": { \"x-canary\": \"1\" } },"
+    "\n                  \"to\": [ { \"subset\": { \"version\": \"v2\" }, \"weight\": 100 } ] } ]";
 static const char end[] = " } } }\n";
 
 char *rules_text(enum rules_document which, int *line)

@@ -8,7 +8,8 @@
 void demo_head(struct demo *d)
 {
     if (!d->args->json)
-        printf("%s t scene       | bare ok fail  p99 | memo ok fail p99 retried limited open ejected | v1a v1b  v2%s\n", print_color(d->args, PRINT_BOLD), print_color(d->args, PRINT_PLAIN));
+        printf("%s t scene       | bare ok fail  p99 | memo ok fail p99 retried limited open ejected | v1a v1b  v2%s\n",
+               print_color(d->args, PRINT_BOLD), print_color(d->args, PRINT_PLAIN));
     fflush(stdout);
     d->lines = 0;
 }
@@ -42,9 +43,10 @@ static void line_text(const struct demo *d, struct sums *b, struct sums *m)
     int used = (int)strlen(memo_ms);
     used = used < 3 ? 3 : used;
     ms_text(b, bare_ms, sizeof(bare_ms));
-    printf("%2u %-11s |%8u%5u %4s%s|%8u%5u %3s%*u%8u%5u%8s |%4u%4u%4u\n", d->second, d->label, b->end[CALL_OK], b->end[CALL_FAILED], bare_ms, strlen(bare_ms) > 4 ? "" : " ", m->end[CALL_OK], m->end[CALL_FAILED],
-           memo_ms, 11 - used, m->retried, m->end[CALL_LIMITED], m->end[CALL_OPEN] + m->end[CALL_REFUSED], ejected, m->attempts[INSTANCE_V1A], m->attempts[INSTANCE_V1B],
-           m->attempts[INSTANCE_V2]);
+    printf("%2u %-11s |%8u%5u %4s%s|", d->second, d->label, b->end[CALL_OK], b->end[CALL_FAILED], bare_ms, strlen(bare_ms) > 4 ? "" : " ");
+    printf("%8u%5u %3s%*u%8u%5u%8s |", m->end[CALL_OK], m->end[CALL_FAILED], memo_ms, 11 - used, m->retried, m->end[CALL_LIMITED],
+           m->end[CALL_OPEN] + m->end[CALL_REFUSED], ejected);
+    printf("%4u%4u%4u\n", m->attempts[INSTANCE_V1A], m->attempts[INSTANCE_V1B], m->attempts[INSTANCE_V2]);
 }
 
 static void line_json(const struct demo *d, struct sums *b, struct sums *m)

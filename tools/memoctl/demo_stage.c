@@ -78,7 +78,8 @@ static void on_log(int32_t level, const char *text, void *user)
 static memo_status set_all(struct demo *d, memo_error *e)
 {
     char registry[600], rules[600], cache[600];
-    const char *pairs[][2] = { { "registry", registry }, { "rules", rules }, { "cache_dir", cache }, { "service_name", "demo" }, { "rules_poll", "1s" }, { "slow_call", "300ms" } };
+    const char *pairs[][2] = { { "registry", registry }, { "rules", rules }, { "cache_dir", cache }, { "service_name", "demo" }, { "rules_poll",
+        "1s" }, { "slow_call", "300ms" } };
     snprintf(registry, sizeof(registry), "file://%s/registry", d->directory);
     snprintf(rules, sizeof(rules), "%s/rules.json", d->directory);
     snprintf(cache, sizeof(cache), "%s/cache-demo", d->directory);

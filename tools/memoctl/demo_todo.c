@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo_todo.c: one instance of the demo's todo service: a small HTTP server that registers itself with libmemo, and can be told to be slow or to fail.
+/* demo_todo.c: one instance of the demo's todo service: a small HTTP server that registers itself with libmemo, and can be told to be slow or to
+ * fail.
  *
  *   GET /todos/7              the todo, after 3 to 9 ms of work (and the delay), or 503
  *   GET /chaos?delay_ms=1100&fail_percent=30     from now on
@@ -23,7 +24,8 @@
 #include "print.h"
 
 #define DRAIN_MS 1200                  /* how long callers have to learn it; they are told within milliseconds */
-#define WORK_LEAST (3 * MEMO__MS)      /* what the answer takes: without it every call would be over before the next begins, and there would be nothing to balance */
+/* What an answer takes: without it every call would be over before the next begins, and there would be nothing to balance. */
+#define WORK_LEAST (3 * MEMO__MS)
 #define WORK_SPREAD (6 * MEMO__MS)
 
 const struct option_row cmd_demo_todo_options[] = {
@@ -64,7 +66,8 @@ static void answer(struct todo *t, struct memo__httpd_request *r)
         return;
     }
     struct memo__text path = memo__httpd_path(r);
-    snprintf(body, sizeof(body), "{\"id\":%.*s,\"title\":\"water the plants\",\"done\":false,\"by\":\"%s\"}\n", (int)(path.n > 7 ? path.n - 7 : 0), path.n > 7 ? path.at + 7 : "", t->id);
+    snprintf(body, sizeof(body), "{\"id\":%.*s,\"title\":\"water the plants\",\"done\":false,\"by\":\"%s\"}\n", (int)(path.n > 7 ? path.n - 7 : 0),
+        path.n > 7 ? path.at + 7 : "", t->id);
     memo__httpd_reply_text(r, 200, "application/json", body);
 }
 
@@ -172,9 +175,12 @@ static memo_status join(struct todo *t, memo_error *e)
     if (s)
         return s;
     memo_log_set(t->client, on_log, t->log);
-    if ((s = memo_client_set(t->client, "registry", args_get(t->args, "registry"), e)) != MEMO_OK || (s = memo_client_set(t->client, "service_name", "todo", e)) != MEMO_OK ||
-        (s = memo_client_set(t->client, "admin_socket", "none", e)) != MEMO_OK || /* it makes no calls, and is killed before it could remove its socket */
-        (s = memo_client_set(t->client, "cache_dir", args_get(t->args, "cache-dir"), e)) != MEMO_OK || (s = memo_client_start(t->client, e)) != MEMO_OK)
+    if ((s = memo_client_set(t->client, "registry", args_get(t->args, "registry"), e)) != MEMO_OK || (s = memo_client_set(t->client, "service_name",
+        "todo", e)) != MEMO_OK ||
+        (s = memo_client_set(t->client, "admin_socket", "none", e)) != MEMO_OK ||
+            /* it makes no calls, and is killed before it could remove its socket */
+        (s = memo_client_set(t->client, "cache_dir", args_get(t->args, "cache-dir"), e)) != MEMO_OK || (s = memo_client_start(t->client,
+            e)) != MEMO_OK)
         return s;
     s = memo_registration_new(t->client, "todo", &me, &t->registration, e);
     return s ? s : memo_registration_wait(t->registration, 5000);
@@ -204,7 +210,8 @@ static int prepare(struct todo *t, const struct args *a)
     t->args = a;
     t->id = args_get(a, "id");
     t->instance = t->id ? book_instance_find(memo__text_of(t->id)) : -1;
-    if (t->instance < 0 || !args_get(a, "book") || !log || !args_get(a, "registry") || !args_number(a, "parent", 1, INT32_MAX, &parent) || !args_number(a, "port", 0, 65535, &port))
+    if (t->instance < 0 || !args_get(a, "book") || !log || !args_get(a, "registry") || !args_number(a, "parent", 1, INT32_MAX, &parent) ||
+        !args_number(a, "port", 0, 65535, &port))
         return args_wrong(a, "is started by memoctl demo");
     t->port = (uint16_t)port;
     t->draws = (uint64_t)getpid() ^ (uint64_t)memo__now(&memo__host_linux);

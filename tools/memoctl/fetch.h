@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fetch.h: one plain HTTP GET of a tool: over a Unix socket to a process's explain endpoint, or over TCP to the demo's own servers. Nothing is governed here. */
+/* fetch.h: one plain HTTP GET of a tool: over a Unix socket to a process's explain endpoint, or over TCP to the demo's own servers. Nothing is
+ * governed here. */
 #ifndef MEMOCTL_FETCH_H
 #define MEMOCTL_FETCH_H
 #include <memo/status.h>

@@ -5,12 +5,14 @@
 #include <memo/memo.h>
 #include "args.h"
 
-/* Built and set, not started: --registry and --rules go over the environment. Says what is wrong; answers an exit code; *out is due for memo_client_free when it is LEAVE_OK. */
+/* Built and set, not started: --registry and --rules go over the environment. Says what is wrong; answers an exit code; *out is due for
+ * memo_client_free when it is LEAVE_OK. */
 int open_client(const struct args *a, memo_client **out);
 int open_started(const struct args *a, memo_client **out);
 /* The service, after having waited --timeout for a usable view. Both are due to be given back when it is LEAVE_OK. */
 int open_service(const struct args *a, const char *name, memo_client **client, memo_service **service);
-/* Waits until the registry itself has spoken, where the view came from the cache; at most as long as --timeout, and 2 s. A view from the cache is still a view. */
+/* Waits until the registry itself has spoken, where the view came from the cache; at most as long as --timeout, and 2 s. A view from the cache is
+ * still a view. */
 void open_fresh(const struct args *a, memo_client *client, memo_service *service);
 /* No log lines of this client. */
 void open_silently(memo_client *c);

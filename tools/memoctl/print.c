@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* print.c: tables, JSON and errors. Text from elsewhere (labels, answers, messages) reaches a terminal without its control characters and JSON without invalid UTF-8. */
+/* print.c: tables, JSON and errors. Text from elsewhere (labels, answers, messages) reaches a terminal without its control characters and JSON
+ * without invalid UTF-8. */
 #define _GNU_SOURCE
 #include "print.h"
 #include <memo/service.h>

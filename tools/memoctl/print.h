@@ -10,7 +10,8 @@
 
 #define PRINT_COLUMNS 8 /* the widest table of memoctl */
 
-/* A table is collected first, so that every column is as wide as its longest cell. Cells are copied. All functions tolerate exhausted memory: print_table_end says so. */
+/* A table is collected first, so that every column is as wide as its longest cell. Cells are copied. All functions tolerate exhausted memory:
+ * print_table_end says so. */
 struct print_table {
     uint32_t columns, cells, room;
     bool broken;

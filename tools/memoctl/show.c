@@ -38,7 +38,8 @@ void show_age(int64_t age_max_ms, char *buf, size_t n)
     if (age_max_ms < 0)
         snprintf(buf, n, "age not proven");
     else
-        snprintf(buf, n, "age <= %lld.%lld s", (long long)((age_max_ms + 99) / 1000), (long long)((age_max_ms + 99) / 100 % 10)); /* a bound is rounded up */
+        snprintf(buf, n, "age <= %lld.%lld s", (long long)((age_max_ms + 99) / 1000),
+            (long long)((age_max_ms + 99) / 100 % 10)); /* a bound is rounded up */
 }
 
 void show_json_endpoint(struct print_json *j, const char *key, const memo_view *v, uint32_t i, const memo_endpoint *e, const struct args *a)
