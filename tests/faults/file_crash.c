@@ -646,7 +646,7 @@ int main(int argc, char **argv)
     uint64_t of_registry = states;
     for (int i = 0; i < ops; i++)
         free(log_ops[i].data);
-    record_cache(24);
+    record_cache(100);
     crash_everywhere(cache_is_right);
     for (int i = 0; i < ops; i++)
         free(log_ops[i].data);

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "../failing.h"
 #include "sources/store.h"
+#include "sources/watch.h"
 #include "stage.h"
 
 static struct stage s;
@@ -709,6 +711,141 @@ START_TEST(test_unusable_names)
 }
 END_TEST
 
+/* ---- with the watch around it ---- */
+
+static struct memo__view *whole_view;
+static int32_t whole_state;
+static memo__instant whole_confirmed;
+static uint32_t whole_troubles;
+
+static memo_status whole_got(void *user, const char *service, struct memo__view *v)
+{
+    (void)user, (void)service;
+    memo__view_free(whole_view);
+    whole_view = v;
+    whole_state = v->state;
+    whole_confirmed = v->confirmed;
+    return MEMO_OK;
+}
+
+static const struct memo__view *whole_borrow(void *user, const char *service) { (void)user, (void)service; return whole_view; }
+
+static void whole_age(void *user, const char *service, memo__instant c, bool unproven, int32_t state)
+{
+    (void)user, (void)service, (void)unproven;
+    whole_confirmed = c;
+    whole_state = state;
+}
+
+static void whole_trouble(void *user, const char *service, memo_status st, const char *text)
+{
+    (void)user, (void)service, (void)text;
+    whole_troubles += st != MEMO_OK;
+}
+
+static memo_status open_whole(const struct memo__alloc *alloc, struct memo__watch **w)
+{
+    struct memo__ground g = s.ground;
+    const struct memo__watch_options o = { .cache_dir = stage_path(&s, "cache"), .cache_on = true, .cache_max_age = MEMO__NEVER, .protect_share = 500000 };
+    const struct memo__watch_sink k = { whole_got, whole_borrow, whole_age, whole_trouble, NULL };
+    g.alloc = alloc;
+    return memo__watch_open(&g, s.url, &o, &k, w, NULL);
+}
+
+static void forget_whole(void)
+{
+    memo__view_free(whole_view);
+    whole_view = NULL;
+    whole_state = MEMO_VIEW_EMPTY;
+}
+
+START_TEST(test_the_whole_of_it)
+{
+    static struct holder a;
+    struct memo__watch *w;
+    char away[512];
+    ck_assert_int_eq(open_whole(&memo__alloc_libc, &w), MEMO_OK);
+    holder_init(&a, "todo", "a1", 8080);
+    ck_assert_int_eq(memo__watch_lease(w, &a.lease), MEMO_OK);
+    ck_assert_int_eq(memo__watch_service(w, "todo"), MEMO_OK);
+    UNTIL(&s, whole_view && whole_view->count == 1 && whole_state == MEMO_VIEW_LIVE);
+    snprintf(away, sizeof away, "%s/away", s.dir);
+    ck_assert_int_eq(rename(stage_path(&s, "registry"), away), 0);
+    UNTIL(&s, whole_state == MEMO_VIEW_STALE);
+    memo__instant last = whole_confirmed;
+    for (int i = 0; i < 40; i++)
+        stage_push(&s, MEMO__S / 2);
+    ck_assert_int_eq(whole_state, MEMO_VIEW_STALE);
+    ck_assert_int_eq(whole_confirmed, last);
+    ck_assert_uint_eq(whole_view->count, 1);
+    ck_assert_int_ge(memo__boot(&s.host) - whole_confirmed, 20 * MEMO__S);
+    ck_assert_uint_eq(whole_troubles, 1);
+    ck_assert_uint_gt(memo__watch_counts(w).retries, 10);
+    ck_assert_int_eq(rename(away, stage_path(&s, "registry")), 0);
+    for (int i = 0; i < 6; i++) /* whoever retries is back within three seconds */
+        stage_push(&s, MEMO__S / 2);
+    UNTIL(&s, whole_state == MEMO_VIEW_LIVE && a.token > 0);
+    memo__watch_withdraw(w, &a.lease);
+    UNTIL(&s, a.withdrawn && whole_view->count == 0);
+    memo__watch_close(w);
+    forget_whole();
+}
+END_TEST
+
+static void on_any_read(void *user, memo_status st, struct memo__view *v, const char *text)
+{
+    (void)user, (void)st, (void)text;
+    memo__view_free(v);
+}
+
+static void on_any_names(void *user, memo_status st, const struct memo__text *names, uint32_t count)
+{
+    (void)user, (void)st, (void)names, (void)count;
+}
+
+/* One allocation after the other fails: once, and then all goes well in the end; or for ever, and then nothing breaks. */
+static void fail_everywhere(bool forever)
+{
+    static struct holder a;
+    struct failing f;
+    long n = 0;
+    do {
+        struct memo__watch *w = NULL;
+        failing_init(&f, ++n, forever);
+        holder_init(&a, "todo", "a1", 8080);
+        memo_status st = open_whole(&f.alloc, &w), leased = MEMO_E_STATE, watched = MEMO_E_STATE;
+        ck_assert(st == MEMO_OK ? w != NULL : f.failed && st == MEMO_E_NO_MEMORY && !w);
+        if (w) {
+            leased = memo__watch_lease(w, &a.lease);
+            watched = memo__watch_service(w, "todo");
+            memo__watch_read(w, "todo", on_any_read, NULL);
+            memo__watch_list(w, on_any_names, NULL);
+            ck_assert((leased == MEMO_OK && watched == MEMO_OK) || f.failed);
+        }
+        for (int i = 0; w && i < 12; i++)
+            stage_push(&s, 300 * MEMO__MS);
+        if (!forever && leased == MEMO_OK && watched == MEMO_OK)
+            ck_assert_msg(a.status == MEMO_OK && whole_view && whole_view->count == 1 && whole_state == MEMO_VIEW_LIVE, "allocation %ld", n);
+        memo__watch_close(w);
+        forget_whole();
+        stage_remove(stage_path(&s, "registry"));
+        failing_done(&f);
+    } while (f.failed);
+    ck_assert_int_gt(n, 20);
+}
+
+START_TEST(test_every_allocation_fails_once)
+{
+    fail_everywhere(false);
+}
+END_TEST
+
+START_TEST(test_every_allocation_fails_for_ever)
+{
+    fail_everywhere(true);
+}
+END_TEST
+
 Suite *suite_sources_registry_file(void);
 Suite *suite_sources_registry_file(void)
 {
@@ -741,6 +878,9 @@ Suite *suite_sources_registry_file(void)
     tcase_add_test(t, test_fork_forgets_leases_and_goes_on_watching);
     tcase_add_test(t, test_withdrawal_asked_for_just_before_the_end);
     tcase_add_test(t, test_unusable_names);
+    tcase_add_test(t, test_the_whole_of_it);
+    tcase_add_test(t, test_every_allocation_fails_once);
+    tcase_add_test(t, test_every_allocation_fails_for_ever);
     suite_add_tcase(suite, t);
     return suite;
 }

@@ -27,9 +27,17 @@ static int64_t fake_pwrite(void *user, int fd, const void *bytes, size_t n, int6
     return memo__host_linux.pwrite(NULL, fd, bytes, n, at);
 }
 
+static int descriptors(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 void stage_begin(struct stage *s)
 {
-    *s = (struct stage){ .host = memo__host_linux };
+    *s = (struct stage){ .host = memo__host_linux, .descriptors = descriptors() };
     s->host.now = fake_now;
     s->host.boot = fake_boot;
     s->host.wall = fake_wall;
@@ -62,6 +70,7 @@ void stage_end(struct stage *s)
     memo__dirwatch_free(s->dirs);
     memo__loop_free(s->loop);
     stage_remove(s->dir);
+    ck_assert_int_eq(descriptors(), s->descriptors);
 }
 
 void stage_turn(struct stage *s, int64_t wait)

@@ -17,6 +17,7 @@ struct stage {
     int deaf;                        /* errno of notify_open, or 0 */
     int no_space;                    /* errno of pwrite once `writes` have succeeded, or 0 */
     long writes;
+    int descriptors;                 /* open before it began: the same number must be open after its end */
     char dir[64], url[128];          /* url: "file://<dir>/registry?sync=off" */
     struct memo__loop *loop;
     struct memo__dirwatch *dirs;
