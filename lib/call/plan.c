@@ -154,11 +154,11 @@ static bool gates(struct memo__plan *p)
         struct memo__gate *g = &p->gates[i];
         const struct memo__route_rule *r = &s->routes[i];
         struct memo__organ *b = p->route_breakers[i] ? p->route_breakers[i] : r->breaker.on && r->breaker.scope == MEMO__SCOPE_SERVICE ? p->breaker : NULL;
-        g->mode = s->mode;
         if (b)
             g->breakers[g->breakers_count++] = (struct memo__gate_breaker){ b->shared, &r->breaker };
         for (uint32_t n = 0; n < r->limits_count; n++) {
             struct memo__organ *o = p->limits[r->limits[n]];
+            p->keyed |= (uint64_t)(o->kind == MEMO__ORGAN_KEYED_LIMIT) << i;
             g->limits[g->limits_count++] = (struct memo__gate_limit){ .limiter = o->kind == MEMO__ORGAN_LIMIT ? o->shared : NULL, .parts = o->parts,
                                                                       .keyed = o->kind == MEMO__ORGAN_KEYED_LIMIT ? o->shared : NULL, .rule = &s->limits[r->limits[n]] };
         }

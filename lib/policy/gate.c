@@ -3,9 +3,9 @@
 #include "policy/gate.h"
 
 /* May gate `bit` refuse? If not, what it would have done is noted. */
-static bool refuses(const struct memo__gate *g, enum memo__mode mode, uint32_t bit, struct memo__gate_result *out)
+static bool refuses(enum memo__mode mode, uint32_t bit, struct memo__gate_result *out)
 {
-    if (g->mode == MEMO__ENFORCE && mode == MEMO__ENFORCE)
+    if (mode == MEMO__ENFORCE)
         return true;
     out->would |= (uint8_t)bit;
     return false;
@@ -41,16 +41,16 @@ static int32_t peek(const struct memo__gate *g, struct memo__stripe stripe, memo
 {
     for (uint32_t i = 0; i < g->breakers_count; i++) {
         const struct memo__gate_breaker *k = &g->breakers[i];
-        if (!memo__breaker_check(k->breaker, k->rule, now) && refuses(g, k->rule->mode, MEMO__GATE_BREAKER_BIT(i), out))
+        if (!memo__breaker_check(k->breaker, k->rule, now) && refuses(k->rule->mode, MEMO__GATE_BREAKER_BIT(i), out))
             return refused(out, MEMO_REFUSED_OPEN, MEMO__GATE_BREAKER, i);
     }
     for (uint32_t i = 0; i < g->limits_count; i++) {
         const struct memo__gate_limit *k = &g->limits[i];
-        if (!limit_check(k, stripe, now) && refuses(g, k->rule->mode, MEMO__GATE_LIMIT_BIT(i), out))
+        if (!limit_check(k, stripe, now) && refuses(k->rule->mode, MEMO__GATE_LIMIT_BIT(i), out))
             return refused(out, MEMO_REFUSED_LIMITED, MEMO__GATE_LIMIT, i);
     }
     if (g->bulkhead && !memo__bulkhead_check(g->bulkhead, &g->bulkhead_parts, stripe, g->concurrency) &&
-        refuses(g, g->concurrency->mode, MEMO__GATE_BULKHEAD_BIT, out))
+        refuses(g->concurrency->mode, MEMO__GATE_BULKHEAD_BIT, out))
         return refused(out, MEMO_REFUSED_OVERLOADED, MEMO__GATE_BULKHEAD, 0);
     return MEMO_OK;
 }
@@ -61,20 +61,20 @@ static int32_t take(const struct memo__gate *g, struct memo__stripe stripe, memo
         const struct memo__gate_breaker *k = &g->breakers[i];
         if (memo__breaker_admit(k->breaker, k->rule, now, lease_ns, &out->permits[i]))
             out->taken |= (uint8_t)MEMO__GATE_BREAKER_BIT(i);
-        else if (refuses(g, k->rule->mode, MEMO__GATE_BREAKER_BIT(i), out))
+        else if (refuses(k->rule->mode, MEMO__GATE_BREAKER_BIT(i), out))
             return refused(out, MEMO_REFUSED_OPEN, MEMO__GATE_BREAKER, i);
     }
     for (uint32_t i = 0; i < g->limits_count; i++) {
         if (limit_take(&g->limits[i], stripe, now))
             out->taken |= (uint8_t)MEMO__GATE_LIMIT_BIT(i);
-        else if (refuses(g, g->limits[i].rule->mode, MEMO__GATE_LIMIT_BIT(i), out))
+        else if (refuses(g->limits[i].rule->mode, MEMO__GATE_LIMIT_BIT(i), out))
             return refused(out, MEMO_REFUSED_LIMITED, MEMO__GATE_LIMIT, i);
     }
     if (!g->bulkhead)
         return MEMO_OK;
     if (memo__bulkhead_enter(g->bulkhead, &g->bulkhead_parts, stripe, g->concurrency))
         out->taken |= MEMO__GATE_BULKHEAD_BIT;
-    else if (refuses(g, g->concurrency->mode, MEMO__GATE_BULKHEAD_BIT, out))
+    else if (refuses(g->concurrency->mode, MEMO__GATE_BULKHEAD_BIT, out))
         return refused(out, MEMO_REFUSED_OVERLOADED, MEMO__GATE_BULKHEAD, 0);
     return MEMO_OK;
 }

@@ -4,7 +4,8 @@
  *   peek at all in order: breakers, limits, bulkhead  --one would refuse-->  refused by it; nothing was taken
  *   take all in the same order                        --one was lost to a race-->  all taken before are given back; refused by it
  *
- * So a refusal consumes no token and no probe. A gate in observe mode (its own, the service's or the document's) never refuses: what it would have done is a bit in `would`. */
+ * So a refusal consumes no token and no probe. A gate whose rule has the mode observe (compiled rules carry the mode that holds for them) never refuses: what it would have done is a bit in
+ * `would`. */
 #ifndef MEMO__POLICY_GATE_H
 #define MEMO__POLICY_GATE_H
 #include <memo/status.h>
@@ -35,7 +36,6 @@ struct memo__gate { /* what holds for one call; the owner may build it once per 
     struct memo__bulkhead *bulkhead;                  /* NULL: none */
     struct memo__striped bulkhead_parts;
     const struct memo__concurrency_rule *concurrency;
-    enum memo__mode mode;                             /* of document or service */
 };
 
 enum memo__gate_kind { MEMO__GATE_NONE = 0, MEMO__GATE_BREAKER, MEMO__GATE_LIMIT, MEMO__GATE_BULKHEAD };

@@ -47,7 +47,7 @@ static bool eject(struct memo__outlier *o, struct memo__endpoint_state *s, memo_
 }
 
 enum memo__outlier_turn memo__outlier_report_slow(struct memo__outlier *o, struct memo__endpoint_state *s, const struct memo__outlier_rule *rule,
-                                                  enum memo__mode mode, uint32_t view_count, memo__instant now, bool failed)
+                                                  uint32_t view_count, memo__instant now, bool failed)
 {
     if (!failed) {
         memo__store(&s->failures, 0u);
@@ -57,8 +57,7 @@ enum memo__outlier_turn memo__outlier_report_slow(struct memo__outlier *o, struc
     memo__instant until = memo__load(&s->ejected_until);
     if (failures < rule->consecutive_failures || until > now)
         return MEMO__OUTLIER_NOTHING;
-    bool observe = mode == MEMO__OBSERVE || rule->mode == MEMO__OBSERVE;
-    if (!observe && eject(o, s, until, rule, most_ejected(rule, view_count), failures, now))
+    if (rule->mode == MEMO__ENFORCE && eject(o, s, until, rule, most_ejected(rule, view_count), failures, now))
         return MEMO__OUTLIER_EJECTED;
     return failures == rule->consecutive_failures ? MEMO__OUTLIER_WOULD_EJECT : MEMO__OUTLIER_NOTHING; /* said once */
 }

@@ -19,15 +19,14 @@ enum memo__outlier_turn { MEMO__OUTLIER_NOTHING = 0, MEMO__OUTLIER_EJECTED, MEMO
 
 /* Teaches how an attempt ended. `generation` is what the pick saw: a late report about an earlier endpoint of the slot is dropped. view_count: endpoints of the whole view. */
 enum memo__outlier_turn memo__outlier_report_slow(struct memo__outlier *o, struct memo__endpoint_state *s, const struct memo__outlier_rule *rule,
-                                                  enum memo__mode mode, uint32_t view_count, memo__instant now, bool failed);
+                                                  uint32_t view_count, memo__instant now, bool failed);
 
-/* mode: of the document or the service; the rule's own counts too. */
 static inline enum memo__outlier_turn memo__outlier_report(struct memo__outlier *o, struct memo__endpoint_state *s, const struct memo__outlier_rule *rule,
-                                                           enum memo__mode mode, uint32_t generation, uint32_t view_count, memo__instant now, bool failed)
+                                                           uint32_t generation, uint32_t view_count, memo__instant now, bool failed)
 {
     if ((!failed && memo__load(&s->failures) == 0) || !rule->on || memo__load(&s->generation) != generation)
         return MEMO__OUTLIER_NOTHING;
-    return memo__outlier_report_slow(o, s, rule, mode, view_count, now, failed);
+    return memo__outlier_report_slow(o, s, rule, view_count, now, failed);
 }
 
 /* May some ejection be over? One or two loads of a line that picks read anyway. */

@@ -228,6 +228,33 @@ START_TEST(slow_one_and_its_return)
 }
 END_TEST
 
+/* One that was idle, and so costs next to nothing, now takes calls and answers none: it gets a few, not dozens, in the second before the first of them times out. */
+START_TEST(one_that_hangs)
+{
+    uint32_t hanging = 0;
+    from.count = 2;
+    done(0, 1, q.now, 1 * MS);
+    q.now += 100 * S;                                 /* faded to the floor */
+    done(0, 0, q.now, 5 * MS);
+    for (uint64_t i = 0; i < 200; i++, q.now += 5 * MS) {
+        ck_assert_int_eq(pick(draw_of((uint32_t)(i & 1), 1 - (uint32_t)(i & 1), 2)), MEMO_OK);
+        if (p.slot == 0) {
+            done(0, 0, q.now, 5 * MS);
+        } else {
+            memo__balance_start(&f, alone(0), 1);
+            hanging++;
+        }
+    }
+    ck_assert_uint_eq(hanging, 1);                    /* silence counts as latency: 100 ms at most, twice */
+    q.stripes_active = 0x3;                           /* likewise where several stripes are merged */
+    for (uint64_t i = 0; i < 10; i++, q.now += 5 * MS) {
+        done(1, 0, q.now, 5 * MS);
+        ck_assert_int_eq(pick(draw_of((uint32_t)(i & 1), 1 - (uint32_t)(i & 1), 2)), MEMO_OK);
+        ck_assert_uint_eq(p.slot, 0);
+    }
+}
+END_TEST
+
 /* It rises at once and falls slowly. */
 START_TEST(peaks)
 {
@@ -471,6 +498,7 @@ Suite *suite_policy_balance(void)
     tcase_add_test(t, the_cheaper_of_two);
     tcase_add_test(t, evenly);
     tcase_add_test(t, slow_one_and_its_return);
+    tcase_add_test(t, one_that_hangs);
     tcase_add_test(t, peaks);
     tcase_add_test(t, failures_are_charged);
     tcase_add_test(t, newcomer);

@@ -185,7 +185,7 @@ END_TEST
 START_TEST(observe)
 {
     open_breaker(0, 0);
-    g.mode = MEMO__OBSERVE;
+    breaker_rule.mode = all.mode = per_user.mode = concurrency.mode = MEMO__OBSERVE;
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(enter(0), MEMO_OK);
         ck_assert(r.would == 1 && r.taken == (2 | 4 | 8 | 64) && r.permits[0].epoch == MEMO__NO_EPOCH && r.permits[1].epoch == 0);

@@ -31,7 +31,7 @@ static void end(void) { free(chunk); }
 
 static enum memo__outlier_turn report(uint32_t slot, memo__instant now, bool failed)
 {
-    return memo__outlier_report(&o, memo__fleet_state(&f, slot), &rule, MEMO__ENFORCE, 0, view.count, now, failed);
+    return memo__outlier_report(&o, memo__fleet_state(&f, slot), &rule, 0, view.count, now, failed);
 }
 
 static enum memo__outlier_turn fail3(uint32_t slot, memo__instant now)
@@ -128,12 +128,8 @@ START_TEST(observe_and_off)
 {
     rule.mode = MEMO__OBSERVE;
     ck_assert_int_eq(fail3(4, 0), MEMO__OUTLIER_WOULD_EJECT);
-    rule.mode = MEMO__ENFORCE;
-    struct memo__endpoint_state *s = memo__fleet_state(&f, 5);
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(memo__outlier_report(&o, s, &rule, MEMO__OBSERVE, 0, 10, 0, true), MEMO__OUTLIER_NOTHING);
-    ck_assert_int_eq(memo__outlier_report(&o, s, &rule, MEMO__OBSERVE, 0, 10, 0, true), MEMO__OUTLIER_WOULD_EJECT);
     ck_assert_uint_eq(o.ejected, 0);
+    rule.mode = MEMO__ENFORCE;
     rule.on = false;
     for (int i = 0; i < 10; i++)
         ck_assert_int_eq(report(6, 0, true), MEMO__OUTLIER_NOTHING);

@@ -375,8 +375,14 @@ START_TEST(two_pass_a_gate)
     ck_assert_int_eq(memo__gate_enter(&g, alone(0), now, S, &r), MEMO_REFUSED_OVERLOADED);
     came();
     ck_assert(r.kind == MEMO__GATE_BULKHEAD && r.taken == 0);
+    memo__bulkhead_leave(&h, &parts, alone(0), &concurrency); /* the other's; the permit is at hand now, and stolen all the same */
+    count = 0;
+    between(other_enters, 0);
+    ck_assert_int_eq(memo__gate_enter(&g, alone(0), now, S, &r), MEMO_REFUSED_OVERLOADED);
+    came();
+    ck_assert(r.kind == MEMO__GATE_BULKHEAD && r.taken == 0 && count == 1);
     memo__bulkhead_init(&h, &parts, &concurrency);
-    g.mode = MEMO__OBSERVE;
+    concurrency.mode = MEMO__OBSERVE;
     between(other_enters, 0);
     ck_assert_int_eq(memo__gate_enter(&g, alone(0), now, S, &r), MEMO_OK);
     ck_assert(r.would == MEMO__GATE_BULKHEAD_BIT && r.taken == 1);
@@ -515,7 +521,7 @@ static void begin_outlier(void)
 
 static int outlier_fails(uint32_t slot)
 {
-    return (int)memo__outlier_report(&o, &states[slot], &outlier_rule, MEMO__ENFORCE, 0, view_count, now, true);
+    return (int)memo__outlier_report(&o, &states[slot], &outlier_rule, 0, view_count, now, true);
 }
 
 static void other_fails_the_same(void) { other_turn = outlier_fails(0); }

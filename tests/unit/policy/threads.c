@@ -248,7 +248,7 @@ static void *pick_and_report(void *arg)
         bool failed = p.slot < 10 && memo__draw_below(memo__draw_next(&w->state), 10) < 8;
         memo__balance_start(&fleet, stripe_of(w), p.slot);
         memo__balance_done(&fleet, stripe_of(w), p.slot, &rule, now, MS, failed, 5 * MS);
-        if (memo__outlier_report(&o, memo__fleet_state(&fleet, p.slot), &outlier_rule, MEMO__ENFORCE, 0, 20, now, failed) == MEMO__OUTLIER_EJECTED) {
+        if (memo__outlier_report(&o, memo__fleet_state(&fleet, p.slot), &outlier_rule, 0, 20, now, failed) == MEMO__OUTLIER_EJECTED) {
             (void)memo__fetch_add(&busy, (int64_t)1);
             (void)memo__fetch_add(&spent, UINT64_C(1));
         }
