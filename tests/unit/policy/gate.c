@@ -88,6 +88,19 @@ START_TEST(all_are_taken)
 }
 END_TEST
 
+/* A permit that came back is at hand for the next call of this stripe. */
+START_TEST(at_hand)
+{
+    g.limits_count = 0;
+    ck_assert_int_eq(enter(0), MEMO_OK);
+    memo__gate_leave(&g, alone(0), &r);
+    ck_assert_uint_eq(bulkhead_part[0].held, 1);
+    ck_assert_int_eq(enter(0), MEMO_OK);
+    ck_assert(r.taken == (1 | 2 | 64) && r.would == 0 && r.permits[0].epoch == 0 && r.permits[1].epoch == 0);
+    ck_assert_uint_eq(bulkhead_part[0].held, 0);
+}
+END_TEST
+
 static void refused_and_nothing_taken(memo__instant now, int32_t status, int kind, int index)
 {
     uint64_t t = tokens(now), u = user_tokens(now), busy = memo__bulkhead_read(&bulkhead, &g.bulkhead_parts);
@@ -232,6 +245,7 @@ Suite *suite_policy_gate(void)
     tcase_add_checked_fixture(t, begin, NULL);
     tcase_add_test(t, nothing_to_pass);
     tcase_add_test(t, all_are_taken);
+    tcase_add_test(t, at_hand);
     tcase_add_test(t, refusals_take_nothing);
     tcase_add_test(t, no_probe_is_consumed);
     tcase_add_test(t, lost_race_gives_back);
