@@ -39,17 +39,18 @@ static void stripe_active(struct memo__governor *g, struct memo__stripe s)
 
 /* Facts. */
 
-/* One pass over the headers: are they whole, and which of them do the rules read? */
-static bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
+/* One pass over the headers: are they whole, and which of them do the rules read? Most end at the mask of lengths, whose 64 bits a longer one meets, too. */
+static inline bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
 {
     const struct memo__service_rules *s = p->service;
+    uint64_t lengths = p->wants.lengths;
     for (uint32_t i = 0; i < s->wants_count; i++)
         values[i].at = NULL;
     for (const memo_header *h = f->headers, *last = h + f->headers_count; h < last; h++) {
-        if (__builtin_expect(!h->name || !h->value, 0))
+        if (__builtin_expect(!h->name, 0) || __builtin_expect(!h->value, 0))
             return false;
         size_t n = h->name_bytes ? h->name_bytes : strlen(h->name);
-        if (__builtin_expect(n >= MEMO__NAME_MAX || !(p->wants.lengths >> n & 1), 1))
+        if (__builtin_expect(!(lengths >> (n & 63) & 1), 1) || n >= MEMO__NAME_MAX)
             continue;
         uint32_t at = memo__wants_find(&p->wants, s, (struct memo__text){ h->name, n });
         if (at < s->wants_count && !values[at].at)
@@ -58,22 +59,48 @@ static bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, 
     return true;
 }
 
-static inline struct memo__text text_of(const char *z, const char *otherwise)
+/* n bytes, n < 48, without a call: some of them twice. */
+static inline void copy(char *to, const char *from, size_t n)
 {
-    z = z ? z : otherwise;
-    return (struct memo__text){ z, strlen(z) };
+    if (n >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + (n - 16) / 2, from + (n - 16) / 2, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else if (n) {
+        to[0] = from[0];
+        to[n / 2] = from[n / 2];
+        to[n - 1] = from[n - 1];
+    }
 }
 
-static void remember_text(struct memo__record *k, struct memo__text method, struct memo__text path)
+static __attribute__((noinline)) void remember_other_method(struct memo__record *k, const char *method)
 {
-    size_t m = method.n < MEMO__RECORD_METHOD - 1 ? method.n : MEMO__RECORD_METHOD - 1, n = path.n < MEMO__RECORD_PATH - 1 ? path.n : MEMO__RECORD_PATH - 1;
-    memcpy(k->method_text, method.at, m);
-    k->method_text[m] = '\0';
-    memcpy(k->path, path.at, n);
-    k->path[n] = '\0';
+    size_t n = strlen(method);
+    k->method = (uint8_t)memo__method_bit((struct memo__text){ method, n });
+    copy(k->method_text, method, n < MEMO__RECORD_METHOD - 1 ? n : MEMO__RECORD_METHOD - 1);
 }
 
-static void remember_context(struct memo__record *k, const memo_context *parent, struct memo__reader *r, memo__instant *inherited)
+/* The record is all zero where they go. */
+static inline struct memo__text remember_text(struct memo__record *k, const char *method, const char *path)
+{
+    if (method && method[0] == 'G' && method[1] == 'E' && method[2] == 'T' && method[3] == '\0') {
+        k->method = MEMO__GET;
+        memcpy(k->method_text, "GET", 4);
+    } else if (method)
+        remember_other_method(k, method);
+    path = path ? path : "/";
+    size_t n = strlen(path);
+    copy(k->path, path, n < MEMO__RECORD_PATH - 1 ? n : MEMO__RECORD_PATH - 1);
+    return (struct memo__text){ path, n };
+}
+
+static inline void remember_context(struct memo__record *k, const memo_context *parent, struct memo__reader *r, memo__instant *inherited)
 {
     const struct memo__context *x = memo__context_of(parent);
     if (x && x->trace.present)
@@ -84,7 +111,7 @@ static void remember_context(struct memo__record *k, const memo_context *parent,
 }
 
 /* What stood where, for the explanation: written once a call, when something went wrong; a call that goes well is explained by what stands there when it is asked. */
-static void note(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo__instant now)
+static __attribute__((noinline)) void note(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo__instant now)
 {
     const struct memo__route_rule *route = route_of(p, k);
     const struct memo__gate *gate = &p->gates[route - p->service->routes];
@@ -110,65 +137,51 @@ static void note(struct memo__governor *g, const struct memo__plan *p, struct me
     k->budget = (uint16_t)(memo__budget_read(&g->budget, &g->budget_parts) / (MEMO__TOKEN / 10));
 }
 
-static void measure_age(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
+static inline void measure_age(const struct memo__plan *p, struct memo__record *k, memo__instant boot)
 {
-    int64_t age = memo__view_age_ms(p->view, memo__boot(g->world->host));
+    int64_t age = memo__view_age_ms(p->view, boot);
     k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
 }
 
 /* begin */
 
-static memo_status refuse(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k, memo_status status)
+static __attribute__((noinline)) memo_status refuse(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k, memo_status status)
 {
     k->status = status;
     k->phase = MEMO__CALL_REFUSED;
     k->last = k->begun;
-    measure_age(g, p, k);
+    measure_age(p, k, memo__boot(g->world->host));
     note(g, p, k, k->begun);
     memo__count_refusal(s, &memo__governor_part(g, s.index)->counters, status);
     return status;
 }
 
-/* Is the view good enough? */
-static memo_status view_usable(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, bool measure)
+/* Is there anything to pick from? */
+static inline memo_status view_there(const struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
 {
     k->view_state = (uint8_t)memo__load(&g->state);
     k->view_revision = p->view->revision;
-    if (measure || p->service->max_stale != INT64_MAX)
-        measure_age(g, p, k);
-    if (p->all.from.count == 0)
+    if (__builtin_expect(p->all.from.count == 0, 0))
         return k->view_state == MEMO_VIEW_EMPTY ? MEMO_REFUSED_NOT_READY : MEMO_REFUSED_NO_ENDPOINT;
-    if (p->service->max_stale != INT64_MAX && (k->age_ms < 0 || k->age_ms > p->service->max_stale / MEMO__MS))
-        return MEMO_REFUSED_STALE;
     return MEMO_OK;
 }
 
-
-/* The route's gate, with the hashes of this call's header values; a limit whose header is absent does not hold. */
-static const struct memo__gate *gate_of(const struct memo__governor *g, const struct memo__plan *p, uint32_t route, const struct memo__text *values,
-                                        struct memo__gate *copy, struct memo__record *k)
+/* Its age has been measured: is it young enough? */
+static inline memo_status view_young(const struct memo__plan *p, const struct memo__record *k)
 {
-    const struct memo__gate *gate = &p->gates[route];
-    bool keyed = false;
-    for (uint32_t i = 0; i < gate->limits_count; i++)
-        keyed = keyed || gate->limits[i].keyed;
-    if (__builtin_expect(!keyed, 1))
-        return gate;
-    *copy = *gate;
-    copy->limits_count = 0;
-    for (uint32_t i = 0; i < gate->limits_count; i++) {
-        struct memo__gate_limit l = gate->limits[i];
-        const struct memo__text *value = l.keyed ? &values[l.rule->by_header] : NULL;
-        if (value && !value->at)
-            continue;
-        if (value)
-            k->hash = l.hash = memo__hash(g->seed, value->at, value->n);
-        copy->limits[copy->limits_count++] = l;
-    }
-    return copy;
+    int64_t most = p->service->max_stale;
+    return __builtin_expect(most != INT64_MAX, 0) && (k->age_ms < 0 || k->age_ms > most / MEMO__MS) ? MEMO_REFUSED_STALE : MEMO_OK;
 }
 
-static void remember_gate(const struct memo__plan *p, const struct memo__gate *gate, const struct memo__gate_result *r, struct memo__record *k)
+static inline memo_status view_usable(const struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
+{
+    if (__builtin_expect(p->service->max_stale != INT64_MAX, 0))
+        measure_age(p, k, memo__boot(g->world->host));
+    memo_status status = view_there(g, p, k);
+    return status == MEMO_OK ? view_young(p, k) : status;
+}
+
+static inline void remember_gate(const struct memo__plan *p, const struct memo__gate *gate, const struct memo__gate_result *r, struct memo__record *k)
 {
     struct memo__organ *b = gate->breakers_count ? p->route_breakers[k->route] ? p->route_breakers[k->route] : p->breaker : NULL;
     k->breaker = b ? b->id : 0;
@@ -181,7 +194,7 @@ static void remember_gate(const struct memo__plan *p, const struct memo__gate *g
         k->refused_by = (uint8_t)(gate->limits[r->index].rule - p->service->limits);
 }
 
-static void count_would(struct memo__stripe s, struct memo__service_counters *c, uint8_t would)
+static __attribute__((noinline)) void count_would(struct memo__stripe s, struct memo__service_counters *c, uint8_t would)
 {
     if (would & (MEMO__GATE_BREAKER_BIT(0) | MEMO__GATE_BREAKER_BIT(1)))
         memo__count_would_refuse(s, c, MEMO_REFUSED_OPEN);
@@ -191,40 +204,75 @@ static void count_would(struct memo__stripe s, struct memo__service_counters *c,
         memo__count_would_refuse(s, c, MEMO_REFUSED_OVERLOADED);
 }
 
+static inline memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
+                                int64_t lease)
+{
+    struct memo__gate_result result;
+    memo_status status = memo__gate_enter(gate, r->stripe, k->begun, lease, &result);
+    remember_gate(p, gate, &result, k);
+    if (__builtin_expect(result.would, 0))
+        count_would(r->stripe, &part->counters, result.would);
+    return status;
+}
+
+/* The same with the hashes of this call's header values; a limit whose header is absent does not hold. */
+static __attribute__((noinline)) memo_status enter_keyed(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
+                                                         struct memo__governor_part *part, struct memo__record *k, int64_t lease, const struct memo__text *values)
+{
+    struct memo__gate keyed = *gate;
+    keyed.limits_count = 0;
+    for (uint32_t i = 0; i < gate->limits_count; i++) {
+        struct memo__gate_limit l = gate->limits[i];
+        const struct memo__text *value = l.keyed ? &values[l.rule->by_header] : NULL;
+        if (value && !value->at)
+            continue;
+        if (value)
+            k->hash = l.hash = memo__hash(g->seed, value->at, value->n);
+        keyed.limits[keyed.limits_count++] = l;
+    }
+    return enter(p, &keyed, r, part, k, lease);
+}
+
 /* Route and gate. */
-static memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_call_facts *f,
-                         struct memo__text path, memo__instant inherited)
+static inline memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
+                                const memo_call_facts *f, struct memo__text path, memo__instant inherited)
 {
     const struct memo__service_rules *s = p->service;
     struct memo__text values[MEMO__WANTS_MAX];
     struct memo__route_why why;
-    struct memo__gate copy;
-    struct memo__gate_result result;
     if (!wanted_values(p, f, values))
         return MEMO_E_ARGUMENT;
     struct memo__route_facts facts = { k->method, path, values };
-    k->route = (uint8_t)memo__route_match(s, &facts, &why);
+    uint32_t i = memo__route_match(s, &facts, &why);
+    const struct memo__route_rule *route = &s->routes[i];
+    k->route = (uint8_t)i;
     k->why = (uint8_t)why.no;
     k->why_route = (uint8_t)why.route;
     k->why_want = (uint8_t)why.want;
-    const struct memo__route_rule *route = &s->routes[k->route];
-    k->subset = (uint8_t)memo__route_split(route, memo__draw_next(&r->draw));
+    k->subset = (uint8_t)(route->split_count ? memo__route_split(route, memo__draw_next(&r->draw)) : MEMO__NO_INDEX);
     k->deadline = memo__deadline(k->begun, route->timeout, f->timeout_ms > 0 ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
-    int64_t left = memo__deadline_left(k->begun, k->deadline);
-    memo_status status = view_usable(g, p, k, false);
-    if (status != MEMO_OK || left == 0)
+    int64_t left = memo__deadline_left(k->begun, k->deadline), lease = left > LEASE_LEAST ? left : LEASE_LEAST;
+    memo_status status = view_usable(g, p, k);
+    if (__builtin_expect(status != MEMO_OK, 0) || left == 0)
         return refuse(g, p, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
-    if (g->world->disabled)
+    if (__builtin_expect(g->world->disabled, 0))
         return MEMO_OK;
-    const struct memo__gate *gate = gate_of(g, p, k->route, values, &copy, k);
-    status = memo__gate_enter(gate, r->stripe, k->begun, left > LEASE_LEAST ? left : LEASE_LEAST, &result);
-    remember_gate(p, gate, &result, k);
-    if (__builtin_expect(result.would, 0))
-        count_would(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, result.would);
+    status = __builtin_expect(p->keyed >> i & 1, 0) ? enter_keyed(g, p, &p->gates[i], r, part, k, lease, values) : enter(p, &p->gates[i], r, part, k, lease);
     if (__builtin_expect(status != MEMO_OK, 0))
         return refuse(g, p, r->stripe, k, status);
-    memo__budget_deposit(&g->budget_parts, r->stripe, &route->retry);
+    memo__stripe_add64(r->stripe, &part->budget.deposits, route->retry.budget);
     return MEMO_OK;
+}
+
+/* All zero but for its size and the attempts, which are written when they are made. */
+static inline void clear(struct memo__record *k)
+{
+    char *at = (char *)k + offsetof(struct memo__record, seal);
+    size_t n = offsetof(struct memo__record, tries) - offsetof(struct memo__record, seal), i = 0;
+    for (; i + 64 <= n; i += 64)
+        memset(at + i, 0, 64);
+    for (; i < n; i += 8)
+        memset(at + i, 0, 8);
 }
 
 memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_call_facts *f)
@@ -235,8 +283,9 @@ memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_c
     memo__process_check();
     struct memo__governor *g = memo__service_governor(service);
     struct memo__reader *r = memo__reader_enter();
+    struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
     memo__instant inherited;
-    memset((char *)k + sizeof k->size, 0, offsetof(struct memo__record, tries) - sizeof k->size);
+    clear(k);
     k->seal = SEAL + g->world->process;
     k->phase = MEMO__CALL_READY;
     k->service = g->slot;
@@ -245,29 +294,27 @@ memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_c
     k->id = memo__draw_next(&r->draw);
     const struct memo__plan *p = memo__load_acquire(&g->plan);
     k->revision = p->rules->revision;
-    struct memo__text method = text_of(f->method, ""), path = text_of(f->path, "/");
-    k->method = (uint8_t)memo__method_bit(method);
     k->permit.epoch = MEMO__NO_EPOCH;
-    remember_text(k, method, path);
+    struct memo__text path = remember_text(k, f->method, f->path);
     remember_context(k, f->parent, r, &inherited);
     stripe_active(g, r->stripe);
-    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, k, f, path, inherited) : refuse(g, p, r->stripe, k, MEMO_REFUSED_NOT_READY);
-    if (status == MEMO_E_ARGUMENT)
+    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, part, k, f, path, inherited) : refuse(g, p, r->stripe, k, MEMO_REFUSED_NOT_READY);
+    if (__builtin_expect(status == MEMO_E_ARGUMENT, 0))
         k->phase = MEMO__CALL_NONE;
     else
-        memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->begun, 1);
+        memo__stripe_add64(r->stripe, &part->begun, 1);
     memo__reader_leave(r);
     return status;
 }
 
 /* next */
 
-static bool sealed(const struct memo__record *k)
+static inline bool sealed(const struct memo__record *k)
 {
-    return k->size >= sizeof(memo_call) && k->seal >= SEAL && k->phase != MEMO__CALL_NONE && k->phase != MEMO__CALL_ENDED;
+    return k->size >= sizeof(memo_call) && k->seal >= SEAL && k->phase - 1u < MEMO__CALL_ENDED - 1u;
 }
 
-static struct memo__governor *governor_of(const struct memo__record *k)
+static inline struct memo__governor *governor_of(const struct memo__record *k)
 {
     struct memo__governor *g = memo__directory_get(k->service, k->service_generation);
     return g && k->seal == SEAL + g->world->process ? g : NULL;
@@ -280,7 +327,7 @@ static const struct memo__pool *pool_of(const struct memo__plan *p, const struct
     return &p->subsets[k->subset];
 }
 
-static void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)
+static __attribute__((noinline)) void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)
 {
     uint32_t returned[16], n = memo__outlier_sweep(&g->outlier, &g->fleet, &p->all.from, now, returned, 16);
     for (uint32_t i = 0; i < n; i++) {
@@ -292,54 +339,58 @@ static void tell_returned(struct memo__governor *g, const struct memo__plan *p, 
 }
 
 /* Picks, and enters the endpoint's own breaker if it has one; whoever loses that race picks again. */
-static memo_status pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, struct memo__record *k,
-                        memo__instant now, struct memo__pick *out, struct memo__permit *permit, const struct memo__route_rule *route)
+static __attribute__((noinline)) memo_status pick_admitted(const struct memo__governor *g, struct memo__pick_request *q, const struct memo__record *k,
+                                                           const struct memo__route_rule *route, bool observe, struct memo__pick *out, struct memo__permit *permit)
 {
-    bool own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
-    bool observe = own && (route->breaker.mode == MEMO__OBSERVE || p->service->mode == MEMO__OBSERVE);
+    q->instance_breaker = observe ? NULL : &route->breaker;
+    for (;;) {
+        memo_status s = memo__balance_pick(q, out);
+        if (s != MEMO_OK)
+            return s;
+        int64_t lease = memo__deadline_left(q->now, k->deadline);
+        if (memo__breaker_admit(memo__fleet_breaker(&g->fleet, out->slot), &route->breaker, q->now, lease > LEASE_LEAST ? lease : LEASE_LEAST, permit) || observe)
+            return s;
+        if (q->tried_count == MEMO__ATTEMPTS_MAX)
+            return MEMO_REFUSED_OPEN;
+        q->tried[q->tried_count++] = out->slot;
+    }
+}
+
+static inline memo_status pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, const struct memo__record *k,
+                               memo__instant now, const struct memo__route_rule *route, struct memo__pick *out, struct memo__permit *permit)
+{
     struct memo__pick_request q;
     q.fleet = &g->fleet;
     q.from = &pool->from;
     q.rule = &p->service->balance;
-    q.instance_breaker = own && !observe ? &route->breaker : NULL;
+    q.instance_breaker = NULL;
     q.stripe = r->stripe;
     q.stripes_active = memo__load(&g->active);
     q.cursor = &memo__governor_part(g, r->stripe.index)->cursor;
     q.now = now;
     q.draw = memo__draw_next(&r->draw);
-    q.tried_count = 0;
+    q.tried_count = k->attempts;
     q.ejected = memo__load(&g->outlier.ejected);
     for (uint32_t i = 0; i < k->attempts; i++)
-        q.tried[q.tried_count++] = k->tries[i].slot;
+        q.tried[i] = k->tries[i].slot;
     *permit = (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
-    for (;;) {
-        memo_status s = memo__balance_pick(&q, out);
-        if (s != MEMO_OK || !own)
-            return s;
-        int64_t lease = memo__deadline_left(now, k->deadline);
-        if (memo__breaker_admit(memo__fleet_breaker(&g->fleet, out->slot), &route->breaker, now, lease > LEASE_LEAST ? lease : LEASE_LEAST, permit) || observe)
-            return s;
-        if (q.tried_count == MEMO__ATTEMPTS_MAX)
-            return MEMO_REFUSED_OPEN;
-        q.tried[q.tried_count++] = out->slot;
-    }
+    if (__builtin_expect(!p->instance_breakers, 1) || !route->breaker.on || route->breaker.scope != MEMO__SCOPE_INSTANCE || g->world->disabled)
+        return memo__balance_pick(&q, out);
+    return pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE || p->service->mode == MEMO__OBSERVE, out, permit);
 }
 
-static void try_fill(struct memo__governor *g, struct memo__record *k, const struct memo__pick *picked, struct memo__permit permit, memo__instant start)
+/* Generations are those of the plan: what has moved into a slot since then was not picked. */
+static inline void try_fill(const struct memo__plan *p, struct memo__record *k, const struct memo__pick *picked, const struct memo__view_entry *e, struct memo__permit permit,
+                            memo__instant start)
 {
-    struct memo__try *t = &k->tries[k->attempts];
-    *t = (struct memo__try){ .slot = picked->slot, .generation = memo__load(&memo__fleet_state(&g->fleet, picked->slot)->generation), .score = picked->score,
-                             .start_us = us_since(start, k->begun), .permit = permit };
-    if (picked->other_slot != MEMO__NO_SLOT) {
-        t->flags = MEMO__TRY_OTHER;
-        t->other_slot = picked->other_slot;
-        t->other_generation = memo__load(&memo__fleet_state(&g->fleet, picked->other_slot)->generation);
-        t->other_score = picked->other_score;
-    }
-    if (picked->flags & MEMO__PICK_PANIC)
-        t->flags |= MEMO__TRY_PANIC;
-    if (picked->flags & MEMO__PICK_TRIED_AGAIN)
-        t->flags |= MEMO__TRY_AGAIN;
+    bool other = picked->other_slot != MEMO__NO_SLOT;
+    k->tries[k->attempts] = (struct memo__try){
+        .slot = picked->slot, .generation = e->generation, .score = picked->score, .start_us = us_since(start, k->begun), .permit = permit,
+        .other_slot = other ? picked->other_slot : 0, .other_generation = other ? p->view->entries[p->by_slot[picked->other_slot]].generation : 0,
+        .other_score = other ? picked->other_score : 0,
+        .flags = (uint8_t)((other ? MEMO__TRY_OTHER : 0) | (picked->flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) |
+                           (picked->flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0)),
+    };
     k->attempts++;
     k->phase = MEMO__CALL_FLYING;
 }
@@ -356,7 +407,7 @@ static inline void field(memo_attempt *a, size_t at, const char *from, size_t n)
     } while (i <= n);
 }
 
-static void attempt_fill(struct memo__governor *g, const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k, int64_t timeout,
+static inline void attempt_fill(struct memo__governor *g, const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k, int64_t timeout,
                          int64_t wait_ms, memo_attempt *a)
 {
     a->ref[0] = e->slot;
@@ -376,7 +427,7 @@ static void attempt_fill(struct memo__governor *g, const struct memo__plan *p, c
 }
 
 /* A call that cannot go on: after an answer that is no refusal, if there was one. */
-static memo_status stop(struct memo__governor *g, struct memo__record *k, memo_status status, memo__instant now)
+static __attribute__((noinline)) memo_status stop(struct memo__governor *g, struct memo__record *k, memo_status status, memo__instant now)
 {
     note(g, memo__load_acquire(&g->plan), k, now);
     k->phase = MEMO__CALL_DONE;
@@ -385,9 +436,9 @@ static memo_status stop(struct memo__governor *g, struct memo__record *k, memo_s
     return status;
 }
 
-static memo_status next(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
+static inline memo_status next(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
 {
-    memo__instant now = memo__now(g->world->host);
+    memo__instant boot, now = memo__now_and_boot(g->world->host, &boot);
     int64_t wait_ms = k->attempts ? k->tries[k->attempts - 1].wait_ms : 0;
     memo__instant start = memo__after(now, wait_ms * MEMO__MS);
     const struct memo__pool *pool = pool_of(p, k);
@@ -395,18 +446,23 @@ static memo_status next(struct memo__governor *g, const struct memo__plan *p, st
     struct memo__permit permit;
     const struct memo__route_rule *route = route_of(p, k);
     int64_t timeout = memo__deadline_attempt(start, k->deadline, route->retry.attempt_timeout);
-    if (timeout == 0)
+    if (__builtin_expect(timeout == 0, 0))
         return stop(g, k, MEMO_REFUSED_DEADLINE, now);
-    memo_status s = view_usable(g, p, k, true);
-    if (s == MEMO_OK && memo__outlier_due(&g->outlier, now))
-        tell_returned(g, p, now);
+    measure_age(p, k, boot);
+    memo_status s = view_there(g, p, k);
     if (s == MEMO_OK)
-        s = pick(g, p, pool, r, k, now, &picked, &permit, route);
-    if (s != MEMO_OK)
+        s = view_young(p, k);
+    if (__builtin_expect(s == MEMO_OK, 1)) {
+        if (__builtin_expect(memo__outlier_due(&g->outlier, now), 0))
+            tell_returned(g, p, now);
+        s = pick(g, p, pool, r, k, now, route, &picked, &permit);
+    }
+    if (__builtin_expect(s != MEMO_OK, 0))
         return stop(g, k, s, now);
+    const struct memo__view_entry *e = &p->view->entries[pool->entries[picked.index]];
     memo__balance_start(&g->fleet, r->stripe, picked.slot);
-    try_fill(g, k, &picked, permit, start);
-    attempt_fill(g, p, &p->view->entries[pool->entries[picked.index]], k, timeout, wait_ms, a);
+    try_fill(p, k, &picked, e, permit, start);
+    attempt_fill(g, p, e, k, timeout, wait_ms, a);
     return MEMO_OK;
 }
 
@@ -416,7 +472,7 @@ memo_status memo_call_next(memo_call *call, memo_attempt *a)
     if (!call || !a || a->size < sizeof *a)
         return MEMO_E_ARGUMENT;
     memo__process_check();
-    if (!sealed(k) || k->phase != MEMO__CALL_READY || k->attempts >= MEMO__ATTEMPTS_MAX)
+    if (k->size < sizeof *call || k->phase != MEMO__CALL_READY || k->attempts >= MEMO__ATTEMPTS_MAX) /* the seal is looked at with the governor */
         return MEMO_E_STATE;
     struct memo__reader *r = memo__reader_enter();
     struct memo__governor *g = governor_of(k);
@@ -507,11 +563,11 @@ static const char *id_of(const struct memo__plan *p, uint32_t slot)
     return e == UINT32_MAX ? "" : memo__view_text(p->view, p->view->entries[e].id);
 }
 
-static void teach_outlier(struct memo__governor *g, const struct memo__plan *p, const struct memo__try *t, memo__instant now, bool failed)
+static __attribute__((noinline)) void teach_outlier(struct memo__governor *g, const struct memo__plan *p, const struct memo__try *t, memo__instant now, bool failed)
 {
     struct memo__endpoint_state *e = memo__fleet_state(&g->fleet, t->slot);
     const struct memo__service_rules *s = p->service;
-    enum memo__outlier_turn turn = memo__outlier_report(&g->outlier, e, &s->outlier, s->mode, t->generation, p->view->count, now, failed);
+    enum memo__outlier_turn turn = memo__outlier_report(&g->outlier, e, &s->outlier, t->generation, p->view->count, now, failed);
     if (__builtin_expect(turn == MEMO__OUTLIER_NOTHING, 1))
         return;
     char text[128];
@@ -530,28 +586,36 @@ static inline struct memo__organ *breaker_of(const struct memo__plan *p, const s
     return o && o->id == k->breaker ? o : memo__plan_organ(p, k->breaker);
 }
 
+/* The breaker of scope instance of the endpoint. */
+static __attribute__((noinline)) void teach_its_breaker(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, const struct memo__try *t, memo__instant now,
+                                                        int64_t latency, bool failed, const struct memo__route_rule *route)
+{
+    struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
+    teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r->stripe, &route->breaker, t->permit, now, failed, latency, NULL, id_of(p, t->slot));
+}
+
 /* Everybody who learns, learns. */
-static void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t, memo__instant now,
-                  int64_t latency, bool failed, const struct memo__route_rule *route)
+static inline void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t, memo__instant now,
+                         int64_t latency, bool failed, const struct memo__route_rule *route)
 {
     struct memo__organ *o = breaker_of(p, k);
-    bool same = memo__load(&memo__fleet_state(&g->fleet, t->slot)->generation) == t->generation;
-    if (same) {
+    struct memo__endpoint_part *part;
+    struct memo__endpoint_state *state = memo__fleet_both(&g->fleet, r->stripe.index, t->slot, &part);
+    bool same = memo__load(&state->generation) == t->generation;
+    if (__builtin_expect(same, 1)) {
         int64_t penalty = route->retry.attempt_timeout > MEMO__FAILURE_PENALTY || !route->retry.attempt_timeout ? MEMO__FAILURE_PENALTY : route->retry.attempt_timeout;
-        memo__balance_done(&g->fleet, r->stripe, t->slot, &p->service->balance, now, latency, failed, penalty);
-        if (!g->world->disabled)
+        memo__balance_learn(part, r->stripe, &p->service->balance, now, latency, failed, penalty);
+        if (__builtin_expect(failed || memo__load(&state->failures), 0) && !g->world->disabled)
             teach_outlier(g, p, t, now, failed);
     }
     if (o)
         teach_breaker(g, o->shared, &o->parts, r->stripe, &route->breaker, k->permit, now, failed, latency, o, o->name);
-    if (same && t->permit.epoch != MEMO__NO_EPOCH) {
-        struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
-        teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r->stripe, &route->breaker, t->permit, now, failed, latency, NULL, id_of(p, t->slot));
-    }
+    if (__builtin_expect(t->permit.epoch != MEMO__NO_EPOCH, 0) && same)
+        teach_its_breaker(g, p, r, t, now, latency, failed, route);
 }
 
 /* Nobody learns, everything goes back. */
-static void unlearn(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t)
+static __attribute__((noinline)) void unlearn(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t)
 {
     struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
     if (memo__load(&memo__fleet_state(&g->fleet, t->slot)->generation) == t->generation) {
@@ -564,7 +628,7 @@ static void unlearn(struct memo__governor *g, const struct memo__plan *p, struct
 }
 
 /* A failure, or an answer that the rules may list. */
-static bool decide_again(struct memo__governor *g, struct memo__reader *r, struct memo__record *k, struct memo__try *t, const memo_outcome *o, enum memo__verdict verdict,
+static __attribute__((noinline)) bool decide_again(struct memo__governor *g, struct memo__reader *r, struct memo__record *k, struct memo__try *t, const memo_outcome *o, enum memo__verdict verdict,
                          memo__instant now, const struct memo__route_rule *route)
 {
     struct memo__retry_plan plan = { .reason = MEMO__RETRY_CANCELLED };
@@ -582,7 +646,7 @@ static bool decide_again(struct memo__governor *g, struct memo__reader *r, struc
     return plan.again;
 }
 
-static void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
+static inline void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
 {
     struct memo__try *t = &k->tries[k->attempts - 1];
     const struct memo__route_rule *route = route_of(p, k);
@@ -616,7 +680,7 @@ memo_status memo_call_report(memo_call *call, const memo_attempt *a, const memo_
         return MEMO_E_ARGUMENT;
     *again = 0;
     memo__process_check();
-    if (!sealed(k) || k->phase != MEMO__CALL_FLYING || a->number != k->attempts)
+    if (k->size < sizeof *call || k->phase != MEMO__CALL_FLYING || a->number != k->attempts)
         return MEMO_E_STATE;
     struct memo__reader *r = memo__reader_enter();
     struct memo__governor *g = governor_of(k);
@@ -629,7 +693,7 @@ memo_status memo_call_report(memo_call *call, const memo_attempt *a, const memo_
 /* end */
 
 /* A call that made no attempt gives back what its gate took; a limit that has changed meanwhile has nothing to take back. */
-static void undo(const struct memo__plan *p, struct memo__reader *r, const struct memo__record *k)
+static __attribute__((noinline)) void undo(const struct memo__plan *p, struct memo__reader *r, const struct memo__record *k)
 {
     struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
     if (o && k->permit.epoch != MEMO__NO_EPOCH)
@@ -656,7 +720,7 @@ static enum memo__result result_of(const struct memo__record *k)
     return t->flags & MEMO__TRY_FAILED ? MEMO__CALL_FAILED : MEMO__CALL_OK;
 }
 
-static void end(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+static inline void end(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
     struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
     if (k->phase == MEMO__CALL_FLYING)

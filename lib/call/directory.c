@@ -4,21 +4,19 @@
 #include <memo/status.h>
 #include "base/atomic.h"
 
-#define CHUNK 1024
+#define CHUNK MEMO__DIRECTORY_CHUNK
 
-struct entry { struct memo__governor *governor; uint32_t generation; };
+struct memo__directory_entry *memo__directory_chunks[MEMO__SERVICES_MAX / CHUNK];
 
-static struct entry *chunks[MEMO__SERVICES_MAX / CHUNK];
-
-static struct entry *free_entry(uint32_t *slot)
+static struct memo__directory_entry *free_entry(uint32_t *slot)
 {
     for (uint32_t c = 0; c < MEMO__SERVICES_MAX / CHUNK; c++) {
-        struct entry *entries = chunks[c];
+        struct memo__directory_entry *entries = memo__directory_chunks[c];
         if (!entries) {
             entries = memo__get_array(&memo__alloc_libc, CHUNK, sizeof *entries); /* outlives every client */
             if (!entries)
                 return NULL;
-            memo__store_release(&chunks[c], entries);
+            memo__store_release(&memo__directory_chunks[c], entries);
         }
         for (uint32_t i = 0; i < CHUNK; i++) {
             if (!entries[i].governor) {
@@ -32,7 +30,7 @@ static struct entry *free_entry(uint32_t *slot)
 
 int32_t memo__directory_add(struct memo__governor *g, uint32_t *slot, uint32_t *generation)
 {
-    struct entry *e = free_entry(slot);
+    struct memo__directory_entry *e = free_entry(slot);
     if (!e)
         return MEMO_E_NO_MEMORY;
     *generation = e->generation + 1;
@@ -43,16 +41,7 @@ int32_t memo__directory_add(struct memo__governor *g, uint32_t *slot, uint32_t *
 
 void memo__directory_remove(uint32_t slot)
 {
-    struct entry *e = &chunks[slot / CHUNK][slot % CHUNK];
+    struct memo__directory_entry *e = &memo__directory_chunks[slot / CHUNK][slot % CHUNK];
     memo__store_release(&e->generation, e->generation + 1);
     memo__store_release(&e->governor, NULL);
-}
-
-struct memo__governor *memo__directory_get(uint32_t slot, uint32_t generation)
-{
-    struct entry *entries = slot < MEMO__SERVICES_MAX ? memo__load_acquire(&chunks[slot / CHUNK]) : NULL;
-    if (!entries)
-        return NULL;
-    struct memo__governor *g = memo__load_acquire(&entries[slot % CHUNK].governor);
-    return memo__load_acquire(&entries[slot % CHUNK].generation) == generation ? g : NULL;
 }

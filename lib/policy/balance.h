@@ -89,10 +89,9 @@ static inline void memo__balance_cancel(const struct memo__fleet *f, struct memo
 }
 
 /* It ended. The average rises at once and falls with rule->decay (peak EWMA, Finagle); a failure is charged with at least `penalty` ns. */
-static inline void memo__balance_done(const struct memo__fleet *f, struct memo__stripe stripe, uint32_t slot, const struct memo__balance_rule *rule,
-                                      memo__instant now, int64_t latency_ns, bool failed, int64_t penalty)
+static inline void memo__balance_learn(struct memo__endpoint_part *p, struct memo__stripe stripe, const struct memo__balance_rule *rule, memo__instant now, int64_t latency_ns,
+                                       bool failed, int64_t penalty)
 {
-    struct memo__endpoint_part *p = memo__fleet_part(f, stripe.index, slot);
     memo__stripe_add32(stripe, (uint32_t *)(void *)&p->inflight, UINT32_MAX);
     float cost = memo__cost_load(p), seen = (float)(failed && latency_ns < penalty ? penalty : latency_ns) * 1e-3f;
     if (seen < MEMO__COST_FLOOR)
@@ -101,5 +100,11 @@ static inline void memo__balance_done(const struct memo__fleet *f, struct memo__
         seen += (cost - seen) * memo__decay(memo__since(now, memo__load(&p->stamp)), memo__decay_scale(rule->decay));
     memo__cost_store(p, seen);
     memo__store(&p->stamp, now);
+}
+
+static inline void memo__balance_done(const struct memo__fleet *f, struct memo__stripe stripe, uint32_t slot, const struct memo__balance_rule *rule,
+                                      memo__instant now, int64_t latency_ns, bool failed, int64_t penalty)
+{
+    memo__balance_learn(memo__fleet_part(f, stripe.index, slot), stripe, rule, now, latency_ns, failed, penalty);
 }
 #endif

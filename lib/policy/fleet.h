@@ -81,6 +81,15 @@ static inline struct memo__endpoint_part *memo__fleet_part(const struct memo__fl
     return (struct memo__endpoint_part *)(void *)(f->chunks[k].parts + stripe * f->chunks[k].part_stride) + memo__fleet_offset_of(slot, k);
 }
 
+/* Both at once. */
+static inline struct memo__endpoint_state *memo__fleet_both(const struct memo__fleet *f, uint32_t stripe, uint32_t slot, struct memo__endpoint_part **part)
+{
+    uint32_t k = memo__fleet_chunk_of(slot), i = memo__fleet_offset_of(slot, k);
+    const struct memo__fleet_chunk *c = &f->chunks[k];
+    *part = (struct memo__endpoint_part *)(void *)(c->parts + stripe * c->part_stride) + i;
+    return &c->states[i];
+}
+
 /* The breaker of one endpoint, NULL if there are none, and its parts. */
 static inline struct memo__breaker *memo__fleet_breaker(const struct memo__fleet *f, uint32_t slot)
 {
