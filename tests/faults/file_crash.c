@@ -6,9 +6,10 @@
  *   torn       one of the surviving writes is cut at every multiple of 512 bytes, or left as zeros of the right length
  *   repeated   one of the survivors is applied a second time, after all others
  * and the reader must see exactly the last acknowledged generation, or the one that was being written: contents and number together. What was acknowledged is never missing.
- * From every state a writer must be able to go on, with a token greater than any that was ever acknowledged.
+ * From every state a writer must be able to go on, with a token greater than any that was ever acknowledged; and if the machine stops again while it does, in every so many states, a
+ * reader must see what was there before or what that writer wrote.
  *
- * file_crash [changes]     default 180; prints `figure file_crash_states N states` and exits with 1 if a state is wrong. */
+ * file_crash [changes [every]]     default 180 and 100; prints `figure file_crash_states N states` and exits with 1 if a state is wrong. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -117,7 +118,7 @@ static void apply(struct disk *d, const struct op *o, size_t n, bool blank)
             resize(&d->nodes[o->node], o->at + n);
         if (blank)
             memset(d->nodes[o->node].data + o->at, 0, n);
-        else
+        else if (n)
             memcpy(d->nodes[o->node].data + o->at, o->data, n);
         break;
     case TRUNCATE:
@@ -135,11 +136,35 @@ static void apply(struct disk *d, const struct op *o, size_t n, bool blank)
     }
 }
 
-static void wipe(struct disk *d)
+static void empty(struct disk *d)
 {
     for (int i = 0; i < d->used; i++)
         free(d->nodes[i].data);
     memset(d, 0, sizeof *d);
+}
+
+static void copy(struct disk *to, const struct disk *from)
+{
+    empty(to);
+    *to = *from;
+    for (int i = 0; i < to->used; i++)
+        if (to->nodes[i].data) {
+            to->nodes[i].data = malloc(to->nodes[i].room);
+            if (!to->nodes[i].data)
+                abort();
+            memcpy(to->nodes[i].data, from->nodes[i].data, from->nodes[i].size);
+        }
+}
+
+static struct disk base;                /* what was there before the log began */
+
+static void wipe(struct disk *d)
+{
+    if (base.used) {
+        copy(d, &base);
+        return;
+    }
+    empty(d);
     new_node(d, 0, true, 0755);
 }
 
@@ -472,6 +497,8 @@ typedef bool check_fn(const struct state *s, char *why, size_t size);
 static uint64_t states;
 static check_fn *check_state;
 
+static void crash_after(int length, uint64_t *draws);
+
 static void try(const struct state *s)
 {
     char why[600];
@@ -581,6 +608,70 @@ static bool registry_is_right(const struct state *s, char *why, size_t size)
     return goes_on(tokens[done], why, size);
 }
 
+/* ---- stopped again while recovering ---- */
+
+static struct op first_log[OPS];
+static int first_ops;
+static uint64_t second_states, every = 100;
+
+static bool recovery_is_right(const struct state *s, char *why, size_t size)
+{
+    (void)s;
+    boot_id = "22222222-2222-2222-2222-222222222222\n";
+    open_store(false);
+    struct sight seen = look("todo");
+    memo__store_close(&store);
+    snprintf(why, size, "stopped again: saw %" PRIu64 " \"%.200s\", expected \"%.200s\" or \"%.200s\"", seen.revision, seen.contents, sights[0].contents, sights[1].contents);
+    return (strcmp(seen.contents, sights[0].contents) == 0 || strcmp(seen.contents, sights[1].contents) == 0) && seen.revision >= sights[0].revision;
+}
+
+/* The state is on the disk now, whole. Lets a writer go on and crashes that at every point. */
+static void crash_again(const struct state *s)
+{
+    char why[600];
+    struct sight kept[2] = { sights[0], sights[1] };
+    uint64_t draws = states, before = states;
+    int done = done_by(s->length);
+    copy(&base, &now);
+    memcpy(first_log, log_ops, sizeof log_ops);
+    first_ops = ops;
+    ops = 0;
+    open_store(false);
+    sights[0] = look("todo");
+    memo__store_close(&store);
+    logging = true;
+    (void)goes_on(tokens[done], why, sizeof why);
+    logging = false;
+    open_store(false);
+    sights[1] = look("todo");
+    memo__store_close(&store);
+    check_state = recovery_is_right;
+    for (int length = 0; length <= ops; length++)
+        crash_after(length, &draws);
+    check_state = NULL;
+    second_states += states - before;
+    states = before;
+    for (int i = 0; i < ops; i++)
+        free(log_ops[i].data);
+    memcpy(log_ops, first_log, sizeof log_ops);
+    ops = first_ops;
+    sights[0] = kept[0];
+    sights[1] = kept[1];
+    boot_id = "11111111-1111-1111-1111-111111111111\n";
+    empty(&base);
+}
+
+static bool registry_is_right_twice(const struct state *s, char *why, size_t size)
+{
+    if (states % every == 0) {
+        check_fn *mine = check_state;
+        crash_again(s);
+        check_state = mine;
+        rebuild(s);
+    }
+    return registry_is_right(s, why, size);
+}
+
 /* ---- the cache ---- */
 
 static struct memo__view *make_view(int i)
@@ -641,8 +732,9 @@ static bool cache_is_right(const struct state *s, char *why, size_t size)
 int main(int argc, char **argv)
 {
     int n = argc > 1 ? atoi(argv[1]) : 180;
+    every = argc > 2 && atoi(argv[2]) > 0 ? (uint64_t)atoi(argv[2]) : every;
     record_registry(n < 1 ? 1 : n > 500 ? 500 : n);
-    crash_everywhere(registry_is_right);
+    crash_everywhere(registry_is_right_twice);
     uint64_t of_registry = states;
     for (int i = 0; i < ops; i++)
         free(log_ops[i].data);
@@ -651,7 +743,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < ops; i++)
         free(log_ops[i].data);
     wipe(&now);
-    printf("figure file_crash_states %" PRIu64 " states\nfigure cache_crash_states %" PRIu64 " states\nfigure file_crash_wrong %d states\n", of_registry, states - of_registry,
-           wrong_states);
+    printf("figure file_crash_states %" PRIu64 " states\nfigure file_crash_twice_states %" PRIu64 " states\nfigure cache_crash_states %" PRIu64 " states\n"
+           "figure file_crash_wrong %d states\n", of_registry, second_states, states - of_registry, wrong_states);
     return wrong_states ? 1 : 0;
 }
