@@ -82,11 +82,25 @@ static bool fleet_breakers(struct memo__governor *g)
     return true;
 }
 
+/* Departed ones by key: a walk for each newcomer would be a second of the turn when ten thousand are replaced. */
+static void departed_by_key(struct memo__governor *g)
+{
+    memset(g->departed_index, 0, ((size_t)g->departed_index_mask + 1) * sizeof *g->departed_index);
+    for (uint32_t i = 0; i < g->departed_count; i++) {
+        uint64_t at = g->departed[i].key;
+        while (g->departed_index[at & g->departed_index_mask])
+            at++;
+        g->departed_index[at & g->departed_index_mask] = i + 1;
+    }
+}
+
 static struct memo__departed *departed_find(struct memo__governor *g, uint64_t key)
 {
-    for (uint32_t i = 0; i < g->departed_count; i++)
-        if (g->departed[i].key == key && !g->departed[i].back)
-            return &g->departed[i];
+    for (uint64_t at = key; g->departed_index[at & g->departed_index_mask]; at++) {
+        struct memo__departed *d = &g->departed[g->departed_index[at & g->departed_index_mask] - 1];
+        if (d->key == key && !d->back)
+            return d;
+    }
     return NULL;
 }
 
@@ -138,7 +152,7 @@ static bool places(struct memo__governor *g, const struct memo__view *before, st
             departed_add(g, before, b, now);
             i++;
         } else {
-            struct memo__departed *old = g->departed_count ? departed_find(g, key_of(next, n)) : NULL;
+            struct memo__departed *old = departed_find(g, key_of(next, n));
             if (!old && !slot_new(g, n))
                 return false;
             if (old) {
@@ -154,7 +168,12 @@ static bool places(struct memo__governor *g, const struct memo__view *before, st
 
 static bool places_room(struct memo__governor *g, const struct memo__view *before, const struct memo__view *next)
 {
+    uint32_t index = 1;
+    while (index < 2 * g->departed_count + 1)
+        index *= 2;
+    g->departed_index_mask = index - 1;
     return room_for(g->world->alloc, &g->departed, &g->departed_room, g->departed_count + before->count, sizeof *g->departed) &&
+           room_for(g->world->alloc, &g->departed_index, &g->departed_index_room, index, sizeof *g->departed_index) &&
            room_for(g->world->alloc, &g->free_slots, &g->free_room, g->slots_used + next->count, sizeof *g->free_slots);
 }
 
@@ -244,6 +263,7 @@ static memo_status plan_next(struct memo__governor *g, struct memo__view *v, str
     memo_status s = memo__plan_new(g, newest(g), v, rules, out);
     if (s == MEMO_OK && (*out)->instance_breakers && !fleet_breakers(g)) {
         memo__plan_free(*out);
+        *out = NULL;
         s = MEMO_E_NO_MEMORY;
     }
     return s;
@@ -257,6 +277,7 @@ memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view
     if (!places_room(g, before, v))
         return MEMO_E_NO_MEMORY;
     departed_expire(g, now);
+    departed_by_key(g);
     struct places_before was = places_begin(g);
     v->refs = 1;
     memo_status s = places(g, before, v, now) ? plan_next(g, v, rules, &p) : MEMO_E_NO_MEMORY;
@@ -355,6 +376,7 @@ void memo__governor_fini(struct memo__governor *g)
     }
     memo__drop_lines(a, g->parts.base);
     memo__drop(a, g->departed);
+    memo__drop(a, g->departed_index);
     memo__drop(a, g->free_slots);
 }
 

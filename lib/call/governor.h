@@ -75,6 +75,8 @@ struct memo__governor {
     uint32_t next_organ;
     struct memo__departed *departed;
     uint32_t departed_count, departed_room;
+    uint32_t *departed_index;           /* by key, while a view is taken: places in departed + 1, 0 is none; a power of two */
+    uint32_t departed_index_room, departed_index_mask;
     uint32_t *free_slots;
     uint32_t free_count, free_room, slots_used;
     char name[MEMO__NAME_MAX];
