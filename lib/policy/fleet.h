@@ -42,6 +42,7 @@ struct memo__fleet_chunk {
     struct memo__breaker *breakers; /* NULL: none */
     unsigned char *breaker_parts;
     size_t breaker_stride;
+    size_t unused[2];             /* a line each */
 };
 
 struct memo__fleet {
@@ -61,12 +62,12 @@ uint32_t memo__fleet_renew(struct memo__fleet *f, uint32_t slot);
 
 static inline uint32_t memo__fleet_chunk_of(uint32_t slot)
 {
-    return 25u - (uint32_t)__builtin_clz(slot + 64u);
+    return ((uint32_t)__builtin_clz(slot + 64u) ^ 31u) - 6u; /* the highest bit of it */
 }
 
 static inline uint32_t memo__fleet_offset_of(uint32_t slot, uint32_t chunk)
 {
-    return slot + 64u - (64u << chunk);
+    return (slot + 64u) & ~(64u << chunk);
 }
 
 static inline struct memo__endpoint_state *memo__fleet_state(const struct memo__fleet *f, uint32_t slot)

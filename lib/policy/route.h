@@ -4,8 +4,8 @@
  * Routes are tried in the document's order, the first that matches wins, the last ("default") always does. All conditions of a route must hold: method, path, headers, in that order; the first that does not of the
  * first route tried is kept, for the sentence "canary not taken: header x-canary absent".
  *
- * Headers arrive as the caller has them: memo__wants finds in a few nanoseconds whether the rules read one at all, by a mask of lengths first (most headers end there), then by a
- * small hash table; the caller fills `values` by the index that it gets. */
+ * Headers arrive as the caller has them: memo__wants finds in a few nanoseconds whether the rules read one at all, by a mask of lengths first (most headers end there), then by
+ * comparing with those of the same length; the caller fills `values` by the index that it gets. */
 #ifndef MEMO__POLICY_ROUTE_H
 #define MEMO__POLICY_ROUTE_H
 #include "base/text.h"
@@ -13,13 +13,49 @@
 
 struct memo__wants { /* built once for compiled rules; names stay there */
     uint64_t lengths;                    /* bit n: a name of n bytes is wanted */
-    uint8_t first[64];                   /* by hash: index + 1, 0 none */
-    uint8_t next[MEMO__WANTS_MAX];       /* index + 1 of the next with the same hash */
-    uint8_t length[MEMO__WANTS_MAX];
+    uint8_t first[MEMO__NAME_MAX];       /* by length: index + 1, 0 none */
+    uint8_t next[MEMO__WANTS_MAX];       /* index + 1 of the next of the same length */
 };
 
 void memo__wants_init(struct memo__wants *w, const struct memo__service_rules *rules);
-uint32_t memo__wants_find(const struct memo__wants *w, const struct memo__service_rules *rules, struct memo__text name);
+
+#define MEMO__EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Are 8 bytes the same, if case does not count? b is in lower case and ASCII: where it has a letter, the bit of case is not looked at. */
+static inline bool memo__same_word(uint64_t a, uint64_t b)
+{
+    uint64_t letters = ((b + MEMO__EACH_BYTE(0x80 - 'a')) ^ (b + MEMO__EACH_BYTE(0x80 - 'z' - 1))) & MEMO__EACH_BYTE(0x80);
+    return ((a ^ b) & ~(letters >> 2)) == 0;
+}
+
+static inline uint64_t memo__eight_bytes(const char *z)
+{
+    uint64_t word;
+    __builtin_memcpy(&word, z, sizeof word);
+    return word;
+}
+
+bool memo__same_short_name(const char *name, const char *wanted, size_t n); /* 1 to 7 bytes */
+
+/* Is `name`, in any case, the same as `wanted`, which is in lower case? n >= 1 */
+static inline bool memo__same_name(const char *name, const char *wanted, size_t n)
+{
+    if (n < 8)
+        return memo__same_short_name(name, wanted, n);
+    for (size_t i = 0; i < n - 8; i += 8)
+        if (!memo__same_word(memo__eight_bytes(name + i), memo__eight_bytes(wanted + i)))
+            return false;
+    return memo__same_word(memo__eight_bytes(name + n - 8), memo__eight_bytes(wanted + n - 8));
+}
+
+/* name.n < MEMO__NAME_MAX */
+static inline uint32_t memo__wants_find(const struct memo__wants *w, const struct memo__service_rules *rules, struct memo__text name)
+{
+    for (uint32_t i = w->first[name.n]; i != 0; i = w->next[i - 1])
+        if (memo__same_name(name.at, rules->wants[i - 1], name.n))
+            return i - 1;
+    return MEMO__NO_INDEX;
+}
 
 /* The index of a header among rules->wants, or MEMO__NO_INDEX; names in any case. */
 static inline uint32_t memo__wants_index(const struct memo__wants *w, const struct memo__service_rules *rules, struct memo__text name)
