@@ -189,6 +189,7 @@ static inline void remember_gate(const struct memo__plan *p, const struct memo__
     k->permit = gate->breakers_count ? r->permits[0] : (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
     k->probe = k->permit.epoch != MEMO__NO_EPOCH && k->permit.probe != MEMO__NO_PROBE;
     k->would = r->would;
+    k->taken = r->taken;
     k->refused_kind = r->kind;
     if (r->kind == MEMO__GATE_LIMIT)
         k->refused_by = (uint8_t)(gate->limits[r->index].rule - p->service->limits);
@@ -220,6 +221,7 @@ static __attribute__((noinline)) memo_status enter_keyed(const struct memo__gove
                                                          struct memo__governor_part *part, struct memo__record *k, int64_t lease, const struct memo__text *values)
 {
     struct memo__gate keyed = *gate;
+    uint8_t at[MEMO__LIMITS_MAX], taken = 0;
     keyed.limits_count = 0;
     for (uint32_t i = 0; i < gate->limits_count; i++) {
         struct memo__gate_limit l = gate->limits[i];
@@ -227,10 +229,15 @@ static __attribute__((noinline)) memo_status enter_keyed(const struct memo__gove
         if (value && !value->at)
             continue;
         if (value)
-            k->hash = l.hash = memo__hash(g->seed, value->at, value->n);
+            k->hashes[i] = l.hash = memo__hash(g->seed, value->at, value->n);
+        at[keyed.limits_count] = (uint8_t)i;
         keyed.limits[keyed.limits_count++] = l;
     }
-    return enter(p, &keyed, r, part, k, lease);
+    memo_status status = enter(p, &keyed, r, part, k, lease);
+    for (uint32_t i = 0; i < keyed.limits_count; i++)
+        taken |= k->taken & MEMO__GATE_LIMIT_BIT(i) ? (uint8_t)MEMO__GATE_LIMIT_BIT(at[i]) : 0;
+    k->taken = taken;
+    return status;
 }
 
 /* Route and gate. */
@@ -439,7 +446,7 @@ static __attribute__((noinline)) memo_status stop(struct memo__governor *g, stru
 static inline memo_status next(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
 {
     memo__instant boot, now = memo__now_and_boot(g->world->host, &boot);
-    int64_t wait_ms = k->attempts ? k->tries[k->attempts - 1].wait_ms : 0;
+    int64_t wait_ms = k->wait_ms;
     memo__instant start = memo__after(now, wait_ms * MEMO__MS);
     const struct memo__pool *pool = pool_of(p, k);
     struct memo__pick picked;
@@ -643,6 +650,7 @@ static __attribute__((noinline)) bool decide_again(struct memo__governor *g, str
     t->again = (uint8_t)plan.reason;
     int64_t wait_ms = (plan.wait + MEMO__MS - 1) / MEMO__MS;
     t->wait_ms = (uint16_t)(wait_ms > UINT16_MAX ? UINT16_MAX : wait_ms);
+    k->wait_ms = (uint32_t)(wait_ms > UINT32_MAX ? UINT32_MAX : wait_ms);
     return plan.again;
 }
 
@@ -703,12 +711,12 @@ static __attribute__((noinline)) void undo(const struct memo__plan *p, struct me
     const struct memo__gate *gate = &p->gates[k->route];
     for (uint32_t i = 0; i < gate->limits_count; i++) {
         const struct memo__gate_limit *l = &gate->limits[i];
-        if (k->would & MEMO__GATE_LIMIT_BIT(i))
+        if (!(k->taken & MEMO__GATE_LIMIT_BIT(i)))
             continue;
         if (l->limiter)
             memo__limiter_give(l->limiter, &l->parts, r->stripe);
-        else if (k->hash)
-            memo__keyed_give(l->keyed, k->hash);
+        else
+            memo__keyed_give(l->keyed, k->hashes[i]);
     }
 }
 

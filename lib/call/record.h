@@ -32,7 +32,7 @@ struct memo__try { /* one attempt: 48 bytes */
     uint8_t kind;                   /* MEMO_OUTCOME_... */
     uint8_t flags;
     uint8_t again;                  /* enum memo__retry_reason */
-    uint16_t wait_ms;               /* backoff before the next */
+    uint16_t wait_ms;               /* backoff before the next, as far as it fits: for the explanation */
 };
 
 struct memo__record {
@@ -43,7 +43,7 @@ struct memo__record {
     memo__instant begun, deadline, last;
     uint64_t id;                    /* for people: the first digits name the call; spans are drawn from it */
     uint64_t revision, view_revision; /* of rules and view */
-    uint64_t hash;                  /* of the value that the first keyed limit was asked with */
+    uint64_t hashes[MEMO__LIMITS_MAX]; /* of the values that the route's keyed limits were asked with */
     struct memo__trace trace;       /* span: the parent's */
     int32_t status;                 /* of a refusal, else of the call */
     int32_t age_ms;                 /* of the view at begin, -1 unproven */
@@ -51,10 +51,11 @@ struct memo__record {
     struct memo__permit permit;     /* of the breaker */
     uint32_t breaker_calls, breaker_bad; /* as it stood at the first failure or refusal */
     uint32_t limit_left;            /* tokens, likewise */
+    uint32_t wait_ms;               /* before the attempt that comes next */
     uint16_t budget;                /* tenths of tokens, likewise */
     uint8_t noted;                  /* the last four were written */
     uint8_t refused_kind, refused_by; /* MEMO__GATE_..., and which limit: index into the service's limits */
-    uint8_t would;                  /* bits of memo__gate_result */
+    uint8_t would, taken;           /* bits of memo__gate_result; in taken, limits count as in the route's gate */
     uint8_t why, why_route, why_want; /* the first route that was not taken */
     uint8_t view_state, subset, breaker_phase, probe;
     char method_text[MEMO__RECORD_METHOD];
