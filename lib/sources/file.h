@@ -85,6 +85,7 @@ struct memo__file {
 int64_t memo__file_jitter(struct memo__file *f, int64_t least, int64_t most);
 /* MEMO_OK: the store is open. Tells trouble and its end. create: a registrant may make what is missing. */
 memo_status memo__file_ready(struct memo__file *f, bool create, memo_error *e);
+memo_status memo__file_look_on(struct memo__file *f);  /* the regular look goes on from now */
 void memo__file_want_scan(struct memo__file_service *v, int64_t after);
 void memo__file_want_scans(struct memo__file *f);
 memo__instant memo__file_boot(const struct memo__file *f);

@@ -282,11 +282,22 @@ static void leave(struct memo__file_lease *x)
     l->told(l, MEMO_OK, 0, 0, true, NULL);
 }
 
+/* A change cannot be written (a full disk, for example): the lease must not be lost over that, and a heartbeat needs no room. */
+static memo_status keep_while_changing(struct memo__file_lease *x, memo_status why, bool *kept)
+{
+    if (why == MEMO_OK || why == MEMO_E_CANCELLED || !x->token || !x->dirty || x->file->store.root < 0 || x->until - memo__file_boot(x->file) > x->file->store.ttl / 2)
+        return why;
+    memo_status st = renew(x, NULL);
+    *kept = st == MEMO_OK;
+    return st == MEMO_E_CANCELLED ? st : why;
+}
+
 static void step(struct memo__timer *t, void *user)
 {
     struct memo__file_lease *x = user;
     struct memo__file *f = x->file;
     memo_error e = MEMO_INIT(memo_error);
+    bool kept = false;
     (void)t;
     if (x->leaving) {
         leave(x);
@@ -297,6 +308,7 @@ static void step(struct memo__timer *t, void *user)
     memo_status st = memo__file_ready(f, true, &e);
     if (st == MEMO_OK)
         st = !x->token || x->dirty ? write_record(x, &e) : renew(x, &e);
+    st = keep_while_changing(x, st, &kept);
     if (st == MEMO_E_CANCELLED) {
         lost(x, MEMO_E_UNREACHABLE, "the record was removed or replaced by somebody else");
         again(x, memo__file_jitter(f, 0, 500 * MEMO__MS));
@@ -304,6 +316,8 @@ static void step(struct memo__timer *t, void *user)
     }
     if (st != MEMO_OK) {
         failed(x, st, e.message);
+        if (kept && x->told != MEMO_OK)
+            x->lease->told(x->lease, x->told, x->token, x->until, false, NULL); /* the failure is known; until when it is held is not */
         return;
     }
     x->busy = x->failures = 0;
@@ -329,7 +343,7 @@ memo_status memo__file_lease(struct memo__source *s, struct memo__lease *l)
         memo__drop(&f->alloc, x);
         return MEMO_E_ARGUMENT;
     }
-    if (memo__timer_start(f->ground.loop, &x->timer, memo__loop_now(f->ground.loop), step, x) != MEMO_OK) {
+    if (memo__file_look_on(f) != MEMO_OK || memo__timer_start(f->ground.loop, &x->timer, memo__loop_now(f->ground.loop), step, x) != MEMO_OK) {
         memo__drop(&f->alloc, x);
         return MEMO_E_NO_MEMORY;
     }

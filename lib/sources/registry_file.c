@@ -299,6 +299,8 @@ static void look(struct memo__timer *t, void *user)
     struct memo__file *f = user;
     memo_error e = MEMO_INIT(memo_error);
     (void)t;
+    if (!f->services && !f->leases)
+        return; /* nobody wants to know: no wake-ups */
     start(f, &f->look, memo__file_jitter(f, MEMO__FILE_LOOK * 9 / 10, MEMO__FILE_LOOK * 11 / 10), look, f);
     if (f->store.root < 0)
         return; /* whoever watches us tries again */
@@ -491,6 +493,13 @@ static void file_read(struct memo__source *s, const char *service, memo__read_fn
 
 /* ---- the vtable ---- */
 
+memo_status memo__file_look_on(struct memo__file *f)
+{
+    if (f->look.place)
+        return MEMO_OK;
+    return memo__timer_start(f->ground.loop, &f->look, memo__after(memo__loop_now(f->ground.loop), memo__file_jitter(f, 0, MEMO__FILE_LOOK)), look, f);
+}
+
 static memo_status file_watch(struct memo__source *s, const char *service)
 {
     struct memo__file *f = of(s);
@@ -505,7 +514,7 @@ static memo_status file_watch(struct memo__source *s, const char *service)
     v->file = f;
     v->dir = -1;
     (void)memo__text_copy(v->name, sizeof v->name, memo__text_of(service));
-    if (memo__timer_start(f->ground.loop, &v->scan, memo__loop_now(f->ground.loop), scan_now, v) != MEMO_OK) {
+    if (memo__file_look_on(f) != MEMO_OK || memo__timer_start(f->ground.loop, &v->scan, memo__loop_now(f->ground.loop), scan_now, v) != MEMO_OK) {
         memo__drop(&f->alloc, v);
         return MEMO_E_NO_MEMORY;
     }
@@ -600,9 +609,6 @@ static memo_status file_open(const struct memo__ground *g, struct memo__text url
         goto done;
     memo__owner_self(g->host, &f->store.me);
     f->draws = f->store.me.holder;
-    st = memo__timer_start(g->loop, &f->look, memo__after(memo__loop_now(g->loop), memo__file_jitter(f, 0, MEMO__FILE_LOOK)), look, f);
-    if (st != MEMO_OK)
-        goto done;
     *out = &f->source;
     return MEMO_OK;
 done:

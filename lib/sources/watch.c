@@ -86,6 +86,17 @@ static memo__instant boot(const struct memo__watch *w)
     return memo__boot(w->ground.host);
 }
 
+/* Every timer is parked (at "never") from the beginning: it has its place then, and starting it later cannot fail for want of memory. */
+static memo_status park(struct memo__watch *w, struct memo__timer *t, memo__timer_fn *fn, void *user)
+{
+    return memo__timer_start(w->ground.loop, t, MEMO__NEVER, fn, user);
+}
+
+static bool runs(const struct memo__timer *t)
+{
+    return t->place && t->at != MEMO__NEVER;
+}
+
 static void start(struct memo__watch *w, struct memo__timer *t, int64_t after, memo__timer_fn *fn, void *user)
 {
     (void)memo__timer_start(w->ground.loop, t, memo__after(memo__loop_now(w->ground.loop), after), fn, user);
@@ -128,7 +139,7 @@ static void is_live(struct service *v, const struct memo__proof *p)
     v->unproven = false;
     v->within = p->within;
     v->confirmed = p->sent;
-    if (p->within > 0 && !v->stale.place)
+    if (p->within > 0 && !runs(&v->stale))
         check_stale(&v->stale, v);
 }
 
@@ -184,7 +195,7 @@ static void cache_wanted(struct service *v)
     if (!cacheable(v) || v->cache_news)
         return;
     v->cache_news = true;
-    if (!v->cache.place)
+    if (!runs(&v->cache))
         start(w, &v->cache, jitter(w, CACHE_SOON / 5, CACHE_SOON), cache_due, v);
     else if (v->cache.at > memo__after(now, CACHE_GAP))
         start(w, &v->cache, jitter(w, CACHE_GAP, CACHE_GAP + CACHE_GAP / 5), cache_due, v);
@@ -413,7 +424,7 @@ static void got_trouble(void *user, const char *service, memo_status st, const c
     t->status = st;
     if (st == MEMO_OK) {
         t->tries = 0;
-        memo__timer_stop(w->ground.loop, &t->timer);
+        (void)park(w, &t->timer, retry, t);
     } else if (began) {
         w->counts.troubles++;
         plan_retry(t);
@@ -470,7 +481,8 @@ memo_status memo__watch_open_with(const struct memo__ground *g, const struct mem
     w->cache.dir = -1;
     w->trouble = (struct trouble){ .watch = w };
     settle(w, o);
-    if (o->cache_on)
+    st = park(w, &w->trouble.timer, retry, &w->trouble);
+    if (st == MEMO_OK && o->cache_on)
         st = memo__cache_init(&w->cache, g->alloc, g->host, o->cache_dir, url, e);
     struct memo__text text = memo__text_of(url);
     size_t skip = strlen(ops->scheme) + 1;
@@ -491,6 +503,17 @@ memo_status memo__watch_open(const struct memo__ground *g, const char *url, cons
     return ops ? memo__watch_open_with(g, ops, url, o, sink, out, e) : memo__source_check(g->alloc, g->host, url, e);
 }
 
+static void free_service(struct memo__watch *w, struct service *v)
+{
+    memo__timer_stop(w->ground.loop, &v->offer);
+    memo__timer_stop(w->ground.loop, &v->stale);
+    memo__timer_stop(w->ground.loop, &v->cache);
+    memo__timer_stop(w->ground.loop, &v->trouble.timer);
+    memo__view_free(v->pending);
+    memo__view_free(v->doubted);
+    memo__drop(&w->alloc, v);
+}
+
 static void drop_service(struct memo__watch *w, struct service *v)
 {
     struct service **at = &w->services;
@@ -499,13 +522,7 @@ static void drop_service(struct memo__watch *w, struct service *v)
     while (*at != v)
         at = &(*at)->next;
     *at = v->next;
-    memo__timer_stop(w->ground.loop, &v->offer);
-    memo__timer_stop(w->ground.loop, &v->stale);
-    memo__timer_stop(w->ground.loop, &v->cache);
-    memo__timer_stop(w->ground.loop, &v->trouble.timer);
-    memo__view_free(v->pending);
-    memo__view_free(v->doubted);
-    memo__drop(&w->alloc, v);
+    free_service(w, v);
 }
 
 void memo__watch_close(struct memo__watch *w)
@@ -546,9 +563,17 @@ memo_status memo__watch_service(struct memo__watch *w, const char *service)
     v->watch = w;
     (void)memo__text_copy(v->name, sizeof v->name, memo__text_of(service));
     v->trouble = (struct trouble){ .watch = w, .service = v->name };
-    memo_status st = w->ops->watch(w->source, v->name);
+    memo_status st = park(w, &v->trouble.timer, retry, &v->trouble);
+    if (st == MEMO_OK)
+        st = park(w, &v->stale, check_stale, v);
+    if (st == MEMO_OK)
+        st = park(w, &v->offer, offer_again, v);
+    if (st == MEMO_OK)
+        st = park(w, &v->cache, cache_due, v);
+    if (st == MEMO_OK)
+        st = w->ops->watch(w->source, v->name);
     if (st != MEMO_OK) {
-        memo__drop(&w->alloc, v);
+        free_service(w, v);
         return st;
     }
     v->next = w->services;

@@ -642,6 +642,32 @@ START_TEST(test_a_full_disk_loses_nothing)
 }
 END_TEST
 
+/* A drain that cannot be written because the disk is full must not cost the lease: a heartbeat needs no room. */
+START_TEST(test_a_change_that_cannot_be_written_costs_no_lease)
+{
+    static struct holder a;
+    holder_init(&a, "todo", "a1", 8080);
+    registered(&a);
+    uint64_t token = a.token;
+    memo__instant until = a.until;
+    s.no_space = ENOSPC;
+    a.lease.weight = 0;
+    source->ops->change(source, &a.lease);
+    for (int i = 0; i < 80; i++) /* 40 s, and a ttl of 15 */
+        stage_push(&s, 500 * MEMO__MS);
+    ck_assert_int_eq(a.status, MEMO_E_IO);
+    ck_assert_uint_eq(a.lost, 0);
+    ck_assert_uint_eq(a.token, token);
+    ck_assert_int_gt(a.until, until + 20 * MEMO__S);
+    ck_assert_uint_le(a.told, 16); /* the failure once, then only until when it is held */
+    s.no_space = 0;
+    UNTIL(&s, a.status == MEMO_OK);
+    ck_assert_uint_eq(a.token, token);
+    source->ops->withdraw(source, &a.lease);
+    UNTIL(&s, a.withdrawn);
+}
+END_TEST
+
 START_TEST(test_fork_forgets_leases_and_goes_on_watching)
 {
     static struct holder a;
@@ -875,6 +901,7 @@ Suite *suite_sources_registry_file(void)
     tcase_add_test(t, test_without_inotify);
     tcase_add_test(t, test_strict_read_and_list);
     tcase_add_test(t, test_a_full_disk_loses_nothing);
+    tcase_add_test(t, test_a_change_that_cannot_be_written_costs_no_lease);
     tcase_add_test(t, test_fork_forgets_leases_and_goes_on_watching);
     tcase_add_test(t, test_withdrawal_asked_for_just_before_the_end);
     tcase_add_test(t, test_unusable_names);
