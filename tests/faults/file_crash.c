@@ -116,7 +116,7 @@ static void apply(struct disk *d, const struct op *o, size_t n, bool blank)
             n = o->n;
         if (d->nodes[o->node].size < o->at + n)
             resize(&d->nodes[o->node], o->at + n);
-        if (blank)
+        if (blank && n)
             memset(d->nodes[o->node].data + o->at, 0, n);
         else if (n)
             memcpy(d->nodes[o->node].data + o->at, o->data, n);

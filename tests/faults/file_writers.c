@@ -88,7 +88,7 @@ static void write_all(int me)
     struct memo__store s;
     struct memo__store_scratch *scratch = malloc(sizeof *scratch);
     struct memo__record *r = malloc(sizeof *r);
-    char id[8], name[16];
+    char id[16], name[24];
     memo_error e = MEMO_INIT(memo_error);
     if (!scratch || !r)
         _exit(1);
