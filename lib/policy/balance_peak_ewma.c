@@ -52,28 +52,39 @@ static inline float times_busy(bool measured, float cost, int32_t inflight, uint
     return cost * (float)(busy + 1) / (float)(int32_t)weight;
 }
 
-static float score_of_many(const struct memo__pick_request *q, const unsigned char *part, size_t stride, uint32_t weight, float scale)
+static __attribute__((noinline)) float score_of_many(const struct memo__pick_request *q, uint32_t i, float scale)
 {
     struct cost c = { 0, 0, 0, 0, 0, 0, 0 };
+    uint32_t slot = q->from->slots[i], k = memo__fleet_chunk_of(slot);
+    size_t stride = q->fleet->chunks[k].part_stride;
+    const unsigned char *part = q->fleet->chunks[k].parts + memo__fleet_offset_of(slot, k) * sizeof(struct memo__endpoint_part);
     for (uint32_t stripes = q->stripes_active; stripes; stripes &= stripes - 1)
         add_part(&c, (const struct memo__endpoint_part *)(const void *)(part + (uint32_t)__builtin_ctz(stripes) * stride), q->now, scale);
     float mean = c.recency > 0.0f ? c.sum / c.recency : c.measured ? c.plain / (float)c.measured : 0.0f;
-    return times_busy(c.measured != 0, c.inflight > 0 ? while_busy(mean, memo__since(q->now, c.heard)) : mean * c.freshest, c.inflight, weight);
+    return times_busy(c.measured != 0, c.inflight > 0 ? while_busy(mean, memo__since(q->now, c.heard)) : mean * c.freshest, c.inflight, q->from->weights[i]);
 }
 
-static inline float score(const struct memo__pick_request *q, uint32_t i, float scale)
+/* One stripe ever called: this one. With nothing under way, whether it was ever measured does not matter. */
+static inline __attribute__((always_inline)) float score_of_one(const struct memo__pick_request *q, uint32_t i, float scale)
 {
-    uint32_t slot = q->from->slots[i], k = memo__fleet_chunk_of(slot);
-    const struct memo__fleet_chunk *chunk = &q->fleet->chunks[k];
-    const unsigned char *part = chunk->parts + memo__fleet_offset_of(slot, k) * sizeof(struct memo__endpoint_part);
-    if (q->stripes_active & (q->stripes_active - 1))
-        return score_of_many(q, part, chunk->part_stride, q->from->weights[i], scale);
-    const struct memo__endpoint_part *only = (const struct memo__endpoint_part *)(const void *)(part + q->stripe.index * chunk->part_stride);
-    float cost = memo__cost_load(only); /* one stripe ever called: this one */
-    int32_t inflight = memo__load(&only->inflight);
-    int64_t silent = memo__since(q->now, memo__load(&only->stamp));
-    float counts = inflight > 0 ? while_busy(cost, silent) : cost * memo__decay(silent, scale);
-    return times_busy(cost != 0.0f, counts, inflight, q->from->weights[i]);
+    const struct memo__endpoint_part *p = memo__fleet_part(q->fleet, q->stripe.index, q->from->slots[i]);
+    float cost = memo__cost_load(p);
+    int32_t inflight = memo__load(&p->inflight);
+    int64_t silent = memo__since(q->now, memo__load(&p->stamp));
+    if (__builtin_expect(inflight > 0, 0))
+        return times_busy(cost != 0.0f, while_busy(cost, silent), inflight, q->from->weights[i]);
+    cost *= memo__decay(silent, scale);
+    return (cost < MEMO__COST_FLOOR ? MEMO__COST_FLOOR : cost) / (float)(int32_t)q->from->weights[i];
+}
+
+static inline bool many(const struct memo__pick_request *q)
+{
+    return q->stripes_active & (q->stripes_active - 1);
+}
+
+static float score(const struct memo__pick_request *q, uint32_t i, float scale)
+{
+    return many(q) ? score_of_many(q, i, scale) : score_of_one(q, i, scale);
 }
 
 float memo__balance_score(const struct memo__pick_request *q, uint32_t i)
@@ -82,15 +93,23 @@ float memo__balance_score(const struct memo__pick_request *q, uint32_t i)
 }
 
 /* Of two, the one that costs less; the first if they are equal. */
-static int32_t better(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, struct memo__pick *out)
+static inline int32_t better(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, uint8_t flags, struct memo__pick *out)
 {
-    float first = score(q, i, scale), second = score(q, j, scale);
+    float first, second;
+    if (__builtin_expect(many(q), 0)) {
+        first = score_of_many(q, i, scale);
+        second = score_of_many(q, j, scale);
+    } else {
+        first = score_of_one(q, i, scale);
+        second = score_of_one(q, j, scale);
+    }
     bool swap = second < first;
     out->index = swap ? j : i;
     out->slot = q->from->slots[out->index];
     out->other_slot = q->from->slots[swap ? i : j];
     out->score = swap ? second : first;
     out->other_score = swap ? first : second;
+    out->flags = flags;
     return MEMO_OK;
 }
 
@@ -111,12 +130,12 @@ static bool add(const struct memo__pick_request *q, uint32_t i, bool panic, stru
 }
 
 /* Some may not be picked: draws on until it has two, then scans. i and j were drawn first; equal if there is but one. */
-static int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, struct memo__pick *out)
+static __attribute__((noinline)) int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, struct memo__pick *out)
 {
     uint32_t n = q->from->count, two[2], found = 0;
     bool panic = memo__balance_panic(q);
     uint64_t state = q->draw;
-    out->flags = panic ? MEMO__PICK_PANIC : 0;
+    *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, panic ? MEMO__PICK_PANIC : 0 };
     if (add(q, i, panic, out))
         two[found++] = i;
     if (j != i && add(q, j, panic, out))
@@ -127,7 +146,7 @@ static int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, u
             two[found++] = k;
     }
     if (found == 2)
-        return better(q, two[0], two[1], scale, out);
+        return better(q, two[0], two[1], scale, out->flags, out);
     if (found == 1)
         return alone(q, two[0], scale, out);
     int32_t status = memo__balance_scan(q, i, panic, out);
@@ -137,16 +156,17 @@ static int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, u
 static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
 {
     const struct memo__candidates *from = q->from;
-    *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
-    if (from->count == 0)
+    if (from->count == 0) {
+        *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
         return MEMO_REFUSED_NO_ENDPOINT;
+    }
     float scale = memo__decay_scale(q->rule->decay);
     uint32_t i = memo__draw_below(q->draw, from->count), j = i;
     if (from->count > 1) {
         j = memo__draw_below(q->draw << 32, from->count - 1); /* the draw's other half */
         j += j >= i;
         if ((q->tried_count | q->ejected) == 0 && !q->instance_breaker && from->weights[i] && from->weights[j])
-            return better(q, i, j, scale, out);
+            return better(q, i, j, scale, 0, out);
     }
     return pick_among_some(q, i, j, scale, out);
 }
