@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "tests/unit/failing.h"
+#include "tests/unit/sanitizers.h"
 #include "tests/unit/net/child.h"
 #include "peer.h"
 
@@ -898,7 +899,8 @@ Suite *suite_net_http(void)
     tcase_add_test(t, threads_share_a_pool);
     tcase_add_test(t, no_descriptor_survives_exec);
     tcase_add_loop_test(t, a_forked_child_starts_empty, 0, 2);
-    tcase_add_test(t, forks_under_load);
+    if (FORKS_BESIDE_THREADS)
+        tcase_add_test(t, forks_under_load);
     tcase_add_loop_test(t, a_reset_in_an_upload_does_not_kill, 0, 2);
     tcase_add_test(t, tls_checks_the_name);
     tcase_add_test(t, a_ca_file_that_is_not_there);
