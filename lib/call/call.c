@@ -24,13 +24,13 @@ static uint32_t us_since(memo__instant now, memo__instant then)
     return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-static const struct memo__route_rule *route_of(const struct memo__plan *p, const struct memo__record *k)
+/* The route's rules; those of "default" if other rules hold by now. */
+static inline const struct memo__route_rule *route_of(const struct memo__plan *p, const struct memo__record *k)
 {
-    uint32_t i = p->rules->revision == k->revision ? k->route : UINT32_MAX;
-    return &p->service->routes[i < p->service->routes_count ? i : p->service->routes_count - 1];
+    return &p->service->routes[__builtin_expect(p->rules->revision == k->revision, 1) ? k->route : p->service->routes_count - 1];
 }
 
-static void stripe_active(struct memo__governor *g, struct memo__stripe s)
+static inline void stripe_active(struct memo__governor *g, struct memo__stripe s)
 {
     uint32_t bit = UINT32_C(1) << s.index;
     if (__builtin_expect(!(memo__load(&g->active) & bit), 0))
@@ -363,42 +363,52 @@ static __attribute__((noinline)) memo_status pick_admitted(const struct memo__go
     }
 }
 
+/* Retries, ejected endpoints, breakers of their own, another policy: everything that the short way is not for. */
+static __attribute__((noinline)) memo_status pick_slow(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
+                                                       const struct memo__record *k, memo__instant now, uint64_t draw, const struct memo__route_rule *route, struct memo__pick *out,
+                                                       struct memo__permit *permit)
+{
+    struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool->from, .rule = &p->service->balance, .stripe = r->stripe, .stripes_active = memo__load(&g->active),
+                                    .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now, .draw = draw, .tried_count = k->attempts,
+                                    .ejected = memo__load(&g->outlier.ejected) };
+    for (uint32_t i = 0; i < k->attempts; i++)
+        q.tried[i] = k->tries[i].slot;
+    if (!p->instance_breakers || !route->breaker.on || route->breaker.scope != MEMO__SCOPE_INSTANCE || g->world->disabled)
+        return memo__balance_pick(&q, out);
+    return pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE, out, permit);
+}
+
 static inline memo_status pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, const struct memo__record *k,
                                memo__instant now, const struct memo__route_rule *route, struct memo__pick *out, struct memo__permit *permit)
 {
-    struct memo__pick_request q;
-    q.fleet = &g->fleet;
-    q.from = &pool->from;
-    q.rule = &p->service->balance;
-    q.instance_breaker = NULL;
-    q.stripe = r->stripe;
-    q.stripes_active = memo__load(&g->active);
-    q.cursor = &memo__governor_part(g, r->stripe.index)->cursor;
-    q.now = now;
-    q.draw = memo__draw_next(&r->draw);
-    q.tried_count = k->attempts;
-    q.ejected = memo__load(&g->outlier.ejected);
-    for (uint32_t i = 0; i < k->attempts; i++)
-        q.tried[i] = k->tries[i].slot;
-    *permit = (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
-    if (__builtin_expect(!p->instance_breakers, 1) || !route->breaker.on || route->breaker.scope != MEMO__SCOPE_INSTANCE || g->world->disabled)
-        return memo__balance_pick(&q, out);
-    return pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE || p->service->mode == MEMO__OBSERVE, out, permit);
+    uint64_t draw = memo__draw_next(&r->draw);
+    struct memo__endpoint_part *part = NULL;
+    if (__builtin_expect((memo__load(&g->outlier.ejected) | k->attempts | (uint32_t)p->instance_breakers) == 0, 1))
+        part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now, draw, out);
+    if (__builtin_expect(!part, 0)) {
+        memo_status s = pick_slow(g, p, pool, r, k, now, draw, route, out, permit);
+        if (s != MEMO_OK)
+            return s;
+        part = memo__fleet_part(&g->fleet, r->stripe.index, out->slot);
+    }
+    memo__balance_start_at(part, r->stripe);
+    return MEMO_OK;
 }
 
 /* Generations are those of the plan: what has moved into a slot since then was not picked. */
 static inline void try_fill(const struct memo__plan *p, struct memo__record *k, const struct memo__pick *picked, const struct memo__view_entry *e, struct memo__permit permit,
                             memo__instant start)
 {
-    bool other = picked->other_slot != MEMO__NO_SLOT;
-    k->tries[k->attempts] = (struct memo__try){
-        .slot = picked->slot, .generation = e->generation, .score = picked->score, .start_us = us_since(start, k->begun), .permit = permit,
-        .other_slot = other ? picked->other_slot : 0, .other_generation = other ? p->view->entries[p->by_slot[picked->other_slot]].generation : 0,
-        .other_score = other ? picked->other_score : 0,
-        .flags = (uint8_t)((other ? MEMO__TRY_OTHER : 0) | (picked->flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) |
-                           (picked->flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0)),
-    };
-    k->attempts++;
+    struct memo__try *t = &k->tries[k->attempts++];
+    *t = (struct memo__try){ .slot = picked->slot, .generation = e->generation, .score = picked->score, .start_us = us_since(start, k->begun), .permit = permit };
+    if (__builtin_expect(picked->other_slot != MEMO__NO_SLOT, 1)) {
+        t->other_slot = picked->other_slot;
+        t->other_generation = p->view->entries[p->by_slot[picked->other_slot]].generation;
+        t->other_score = picked->other_score;
+        t->flags = MEMO__TRY_OTHER;
+    }
+    if (__builtin_expect(picked->flags, 0))
+        t->flags |= (uint8_t)((picked->flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (picked->flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0));
     k->phase = MEMO__CALL_FLYING;
 }
 
@@ -450,7 +460,7 @@ static inline memo_status next(struct memo__governor *g, const struct memo__plan
     memo__instant start = memo__after(now, wait_ms * MEMO__MS);
     const struct memo__pool *pool = pool_of(p, k);
     struct memo__pick picked;
-    struct memo__permit permit;
+    struct memo__permit permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
     const struct memo__route_rule *route = route_of(p, k);
     int64_t timeout = memo__deadline_attempt(start, k->deadline, route->retry.attempt_timeout);
     if (__builtin_expect(timeout == 0, 0))
@@ -467,7 +477,6 @@ static inline memo_status next(struct memo__governor *g, const struct memo__plan
     if (__builtin_expect(s != MEMO_OK, 0))
         return stop(g, k, s, now);
     const struct memo__view_entry *e = &p->view->entries[pool->entries[picked.index]];
-    memo__balance_start(&g->fleet, r->stripe, picked.slot);
     try_fill(p, k, &picked, e, permit, start);
     attempt_fill(g, p, e, k, timeout, wait_ms, a);
     return MEMO_OK;

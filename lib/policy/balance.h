@@ -82,6 +82,67 @@ static inline void memo__balance_start(const struct memo__fleet *f, struct memo_
     memo__stripe_add32(stripe, (uint32_t *)(void *)&memo__fleet_part(f, stripe.index, slot)->inflight, 1);
 }
 
+/* Peak EWMA (balance_peak_ewma.c) as it nearly always is: one stripe ever called, two candidates that both may be picked, nothing to be skipped. */
+
+/* What an average counts while calls are under way and nothing is heard. */
+static inline float memo__cost_while_busy(float cost, int64_t silent_ns)
+{
+    float silent = (float)silent_ns * 1e-3f;
+    if (silent > MEMO__COST_UNKNOWN)
+        silent = MEMO__COST_UNKNOWN;
+    return silent > cost ? silent : cost;
+}
+
+static inline float memo__cost_times_busy(bool measured, float cost, int32_t inflight, uint32_t weight)
+{
+    int32_t busy = inflight > 0 ? inflight : 0;
+    if (!measured && busy)
+        cost = MEMO__COST_UNKNOWN;
+    else if (cost < MEMO__COST_FLOOR)
+        cost = MEMO__COST_FLOOR;
+    return cost * (float)(busy + 1) / (float)(int32_t)weight;
+}
+
+/* The score of an endpoint that one stripe alone ever called. With nothing under way, whether it was ever measured does not matter. */
+static inline float memo__balance_score_of_one(const struct memo__endpoint_part *p, memo__instant now, uint32_t weight, float scale)
+{
+    float cost = memo__cost_load(p);
+    int32_t inflight = memo__load(&p->inflight);
+    int64_t silent = memo__since(now, memo__load(&p->stamp));
+    if (__builtin_expect(inflight > 0, 0))
+        return memo__cost_times_busy(cost != 0.0f, memo__cost_while_busy(cost, silent), inflight, weight);
+    cost *= memo__decay(silent, scale);
+    return (cost < MEMO__COST_FLOOR ? MEMO__COST_FLOOR : cost) / (float)(int32_t)weight;
+}
+
+/* Draws two and picks the one that costs less, the first if they are equal. NULL: not the case, memo__balance_pick decides; else this stripe's part of the one that was picked. The caller has seen
+ * that none is ejected or tried, and that endpoints have no breakers. */
+static inline struct memo__endpoint_part *memo__balance_quick(const struct memo__fleet *f, const struct memo__candidates *from, const struct memo__balance_rule *rule,
+                                                              struct memo__stripe stripe, uint32_t stripes_active, memo__instant now, uint64_t draw, struct memo__pick *out)
+{
+    uint32_t n = from->count;
+    if (__builtin_expect(rule->policy != MEMO__BALANCE_PEAK_EWMA || n < 2 || (stripes_active & (stripes_active - 1)), 0))
+        return NULL;
+    uint32_t i = memo__draw_below(draw, n), j = memo__draw_below(draw << 32, n - 1); /* the draw's other half */
+    j += j >= i;
+    uint32_t a = from->slots[i], b = from->slots[j], weigh_a = from->weights[i], weigh_b = from->weights[j];
+    if (__builtin_expect(!weigh_a || !weigh_b, 0))
+        return NULL;
+    struct memo__endpoint_part *p = memo__fleet_part(f, stripe.index, a), *q = memo__fleet_part(f, stripe.index, b);
+    float scale = memo__decay_scale(rule->decay), first = memo__balance_score_of_one(p, now, weigh_a, scale), second = memo__balance_score_of_one(q, now, weigh_b, scale);
+    if (second < first) {
+        *out = (struct memo__pick){ b, j, a, second, first, 0 };
+        return q;
+    }
+    *out = (struct memo__pick){ a, i, b, first, second, 0 };
+    return p;
+}
+
+static inline void memo__balance_start_at(struct memo__endpoint_part *p, struct memo__stripe stripe)
+{
+    memo__stripe_add32(stripe, (uint32_t *)(void *)&p->inflight, 1);
+}
+
 /* It ended and teaches nothing. */
 static inline void memo__balance_cancel(const struct memo__fleet *f, struct memo__stripe stripe, uint32_t slot)
 {

@@ -33,26 +33,7 @@ static void add_part(struct cost *c, const struct memo__endpoint_part *p, memo__
     c->measured++;
 }
 
-/* What an average counts while calls are under way and nothing is heard. */
-static inline float while_busy(float cost, int64_t silent_ns)
-{
-    float silent = (float)silent_ns * 1e-3f;
-    if (silent > MEMO__COST_UNKNOWN)
-        silent = MEMO__COST_UNKNOWN;
-    return silent > cost ? silent : cost;
-}
-
-static inline float times_busy(bool measured, float cost, int32_t inflight, uint32_t weight)
-{
-    int32_t busy = inflight > 0 ? inflight : 0;
-    if (!measured && busy)
-        cost = MEMO__COST_UNKNOWN;
-    else if (cost < MEMO__COST_FLOOR)
-        cost = MEMO__COST_FLOOR;
-    return cost * (float)(busy + 1) / (float)(int32_t)weight;
-}
-
-static __attribute__((noinline)) float score_of_many(const struct memo__pick_request *q, uint32_t i, float scale)
+static float score_of_many(const struct memo__pick_request *q, uint32_t i, float scale)
 {
     struct cost c = { 0, 0, 0, 0, 0, 0, 0 };
     uint32_t slot = q->from->slots[i], k = memo__fleet_chunk_of(slot);
@@ -61,30 +42,14 @@ static __attribute__((noinline)) float score_of_many(const struct memo__pick_req
     for (uint32_t stripes = q->stripes_active; stripes; stripes &= stripes - 1)
         add_part(&c, (const struct memo__endpoint_part *)(const void *)(part + (uint32_t)__builtin_ctz(stripes) * stride), q->now, scale);
     float mean = c.recency > 0.0f ? c.sum / c.recency : c.measured ? c.plain / (float)c.measured : 0.0f;
-    return times_busy(c.measured != 0, c.inflight > 0 ? while_busy(mean, memo__since(q->now, c.heard)) : mean * c.freshest, c.inflight, q->from->weights[i]);
-}
-
-/* One stripe ever called: this one. With nothing under way, whether it was ever measured does not matter. */
-static inline __attribute__((always_inline)) float score_of_one(const struct memo__pick_request *q, uint32_t i, float scale)
-{
-    const struct memo__endpoint_part *p = memo__fleet_part(q->fleet, q->stripe.index, q->from->slots[i]);
-    float cost = memo__cost_load(p);
-    int32_t inflight = memo__load(&p->inflight);
-    int64_t silent = memo__since(q->now, memo__load(&p->stamp));
-    if (__builtin_expect(inflight > 0, 0))
-        return times_busy(cost != 0.0f, while_busy(cost, silent), inflight, q->from->weights[i]);
-    cost *= memo__decay(silent, scale);
-    return (cost < MEMO__COST_FLOOR ? MEMO__COST_FLOOR : cost) / (float)(int32_t)q->from->weights[i];
-}
-
-static inline bool many(const struct memo__pick_request *q)
-{
-    return q->stripes_active & (q->stripes_active - 1);
+    return memo__cost_times_busy(c.measured != 0, c.inflight > 0 ? memo__cost_while_busy(mean, memo__since(q->now, c.heard)) : mean * c.freshest, c.inflight, q->from->weights[i]);
 }
 
 static float score(const struct memo__pick_request *q, uint32_t i, float scale)
 {
-    return many(q) ? score_of_many(q, i, scale) : score_of_one(q, i, scale);
+    if (q->stripes_active & (q->stripes_active - 1))
+        return score_of_many(q, i, scale);
+    return memo__balance_score_of_one(memo__fleet_part(q->fleet, q->stripe.index, q->from->slots[i]), q->now, q->from->weights[i], scale);
 }
 
 float memo__balance_score(const struct memo__pick_request *q, uint32_t i)
@@ -93,16 +58,9 @@ float memo__balance_score(const struct memo__pick_request *q, uint32_t i)
 }
 
 /* Of two, the one that costs less; the first if they are equal. */
-static inline int32_t better(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, uint8_t flags, struct memo__pick *out)
+static int32_t better(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, uint8_t flags, struct memo__pick *out)
 {
-    float first, second;
-    if (__builtin_expect(many(q), 0)) {
-        first = score_of_many(q, i, scale);
-        second = score_of_many(q, j, scale);
-    } else {
-        first = score_of_one(q, i, scale);
-        second = score_of_one(q, j, scale);
-    }
+    float first = score(q, i, scale), second = score(q, j, scale);
     bool swap = second < first;
     out->index = swap ? j : i;
     out->slot = q->from->slots[out->index];
@@ -130,7 +88,7 @@ static bool add(const struct memo__pick_request *q, uint32_t i, bool panic, stru
 }
 
 /* Some may not be picked: draws on until it has two, then scans. i and j were drawn first; equal if there is but one. */
-static __attribute__((noinline)) int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, struct memo__pick *out)
+static int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, uint32_t j, float scale, struct memo__pick *out)
 {
     uint32_t n = q->from->count, two[2], found = 0;
     bool panic = memo__balance_panic(q);
@@ -156,16 +114,19 @@ static __attribute__((noinline)) int32_t pick_among_some(const struct memo__pick
 static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
 {
     const struct memo__candidates *from = q->from;
+    bool nothing_to_skip = (q->tried_count | q->ejected) == 0 && !q->instance_breaker;
     if (from->count == 0) {
         *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
         return MEMO_REFUSED_NO_ENDPOINT;
     }
+    if (nothing_to_skip && memo__balance_quick(q->fleet, from, q->rule, q->stripe, q->stripes_active, q->now, q->draw, out))
+        return MEMO_OK;
     float scale = memo__decay_scale(q->rule->decay);
     uint32_t i = memo__draw_below(q->draw, from->count), j = i;
     if (from->count > 1) {
-        j = memo__draw_below(q->draw << 32, from->count - 1); /* the draw's other half */
+        j = memo__draw_below(q->draw << 32, from->count - 1); /* as there */
         j += j >= i;
-        if ((q->tried_count | q->ejected) == 0 && !q->instance_breaker && from->weights[i] && from->weights[j])
+        if (nothing_to_skip && from->weights[i] && from->weights[j])
             return better(q, i, j, scale, 0, out);
     }
     return pick_among_some(q, i, j, scale, out);
