@@ -10,8 +10,8 @@
  *       a1.rec           one instance, see record.h; its modification time is the heartbeat
  *       new              what is being written
  *
- * The generation counts up by two for each committed change; an odd one says that a change is under way. It begins at the wall clock in microseconds, so that it never falls back
- * even when the directory was deleted, and serves as fencing token too. The last even number stands in one slot; a change goes on in the other:
+ * The generation counts up by two for each committed change; an odd one says that a change is under way. It begins at the wall clock in microseconds, so that
+ * it never falls back even when the directory was deleted, and serves as fencing token too. The last even number stands in one slot; a change goes on in the other:
  *
  *   put     new written and synced | other slot = odd                | new renamed to a1.rec | directory synced | other slot = even, synced
  *   remove                           other slot = odd + name, synced | a1.rec unlinked       | directory synced | slot = even, synced
