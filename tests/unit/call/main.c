@@ -7,6 +7,7 @@ Suite *suite_call_directory(void);
 Suite *suite_call_ring(void);
 Suite *suite_call_plan(void);
 Suite *suite_call_governor(void);
+Suite *suite_call_call(void);
 
 int main(void)
 {
@@ -14,6 +15,7 @@ int main(void)
     srunner_add_suite(runner, suite_call_ring());
     srunner_add_suite(runner, suite_call_plan());
     srunner_add_suite(runner, suite_call_governor());
+    srunner_add_suite(runner, suite_call_call());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
