@@ -234,8 +234,11 @@ memo_status memo__engine_join(memo_client *c, memo_error *e)
         process.engine->clients = c;
         turn_unlock();
     } else if (first && process.engine) {
-        engine_free(process.engine);
+        struct memo__engine *g = process.engine;
+        turn_lock();
         process.engine = NULL;
+        turn_unlock();
+        engine_free(g);
     }
     memo__lock_drop(&process.lock);
     return s;
@@ -268,7 +271,9 @@ void memo__engine_leave(memo_client *c)
     turn_unlock();
     if (last) {
         thread_stop(g);
-        process.engine = NULL;
+        turn_lock();
+        process.engine = NULL; /* whoever has the turn may hold it; from now on nobody does */
+        turn_unlock();
         engine_free(g);
     }
     memo__lock_drop(&process.lock);

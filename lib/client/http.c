@@ -28,6 +28,10 @@ struct kept { /* behind memo_http_reply.keep */
 static struct kept *keep_of(memo_client *c, memo_http_reply *out)
 {
     struct kept *k = out->keep;
+    if (k && k->client != c) { /* of another client, which may be freed before this one */
+        memo_http_reply_fini(out);
+        k = NULL;
+    }
     if (!k && (k = memo__get(&c->alloc, sizeof *k))) {
         k->client = c;
         out->keep = k;
@@ -133,13 +137,15 @@ static memo_status attempts(memo_client *c, memo_call *k, const memo_http_reques
 
 memo_status memo_http_perform(memo_service *s, const memo_http_request *q, memo_http_reply *out, memo_error *e)
 {
+    if (out && out->size >= sizeof *out) { /* also for those who look at it after MEMO_E_ARGUMENT */
+        out->status = 0;
+        out->body = "";
+        out->body_bytes = 0;
+    }
     memo_status wrong = check(s, q, out, e);
     if (wrong != MEMO_OK)
         return wrong;
     memo__process_check();
-    out->status = 0;
-    out->body = "";
-    out->body_bytes = 0;
     struct kept *keep = keep_of(s->client, out);
     if (!keep)
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for the reply");

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics.c: sums over stripes and services, and the gauges beside them, for telemetry/metrics.c to write. */
+/* metrics.c: sums over stripes and services, and the gauges beside them, for telemetry/metrics.c to write.
+ *
+ * Collected with the turn, names copied; written without it: a visitor may be slow (a scraper's socket) and may call anything, and the engine has leases to renew meanwhile. */
 #include <memo/metrics.h>
 #include <math.h>
 #include <string.h>
 #include "client/client.h"
 #include "client/engine.h"
 
-#define GAUGES_OF_SERVICE 12  /* besides breakers */
-#define BREAKERS_OF_SERVICE (1 + MEMO__ROUTES_MAX)
+#define GAUGES_OF_SERVICE 8   /* besides breakers */
+#define GAUGES_OF_CLIENT 2
 
 struct collecting {
     struct memo__metrics_row *rows;
     struct memo__gauge *gauges;
-    uint32_t rows_count, gauges_count, gauges_room;
+    char (*names)[MEMO__NAME_MAX];
+    uint32_t rows_count, gauges_count, gauges_room, names_count;
 };
+
+static const char *kept(struct collecting *c, const char *name)
+{
+    char *copy = c->names[c->names_count++];
+    (void)memo__text_copy(copy, MEMO__NAME_MAX, memo__text_of(name));
+    return copy;
+}
 
 static void gauge(struct collecting *c, enum memo__gauge_kind kind, const char *service, const char *detail, double value)
 {
@@ -25,7 +35,15 @@ static void breaker(struct collecting *c, const char *service, const struct memo
 {
     static const double values[] = { 0, 2, 1 }; /* closed, open, half-open */
     if (o)
-        gauge(c, MEMO__GAUGE_BREAKER, service, o->name, values[memo__breaker_phase_of(memo__load(&((struct memo__breaker *)o->shared)->word)) % 3]);
+        gauge(c, MEMO__GAUGE_BREAKER, service, kept(c, o->name), values[memo__breaker_phase_of(memo__load(&((struct memo__breaker *)o->shared)->word)) % 3]);
+}
+
+static uint32_t breakers(const struct memo__plan *p)
+{
+    uint32_t n = p->breaker != NULL;
+    for (uint32_t i = 0; i < p->service->routes_count; i++)
+        n += p->route_breakers[i] != NULL;
+    return n;
 }
 
 /* With the turn: plans and organs stay. */
@@ -34,51 +52,62 @@ static void collect(struct collecting *c, memo_service *s)
     struct memo__governor *g = &s->governor;
     const struct memo__plan *p = g->plan;
     struct memo__metrics_row *row = &c->rows[c->rows_count++];
-    row->service = g->name;
+    const char *name = row->service = kept(c, g->name);
     for (uint32_t i = 0; i < g->parts.count; i++)
         memo__counters_merge(&row->sum, &memo__governor_part(g, i)->counters);
     int64_t age = memo__view_age_ms(p->view, memo__boot(g->world->host));
     uint32_t healthy = p->all.from.count, draining = 0;
     for (uint32_t i = 0; i < p->view->count; i++)
         draining += p->view->entries[i].healthy && !p->view->entries[i].weight;
-    gauge(c, MEMO__GAUGE_VIEW_AGE, g->name, NULL, age < 0 ? (double)NAN : (double)age / 1000.0);
-    gauge(c, MEMO__GAUGE_VIEW_STATE, g->name, NULL, memo__load(&g->state));
-    gauge(c, MEMO__GAUGE_ENDPOINTS, g->name, "pickable", healthy);
-    gauge(c, MEMO__GAUGE_ENDPOINTS, g->name, "draining", draining);
-    gauge(c, MEMO__GAUGE_ENDPOINTS, g->name, "unhealthy", p->view->count - healthy - draining);
-    gauge(c, MEMO__GAUGE_EJECTED, g->name, NULL, memo__load(&g->outlier.ejected));
-    gauge(c, MEMO__GAUGE_IN_FLIGHT, g->name, NULL, (double)memo__governor_open_calls(g));
-    gauge(c, MEMO__GAUGE_RETRY_BUDGET, g->name, NULL, (double)memo__budget_read(&g->budget, &g->budget_parts) / (double)MEMO__TOKEN);
-    breaker(c, g->name, p->breaker);
+    gauge(c, MEMO__GAUGE_VIEW_AGE, name, NULL, age < 0 ? (double)NAN : (double)age / 1000.0);
+    gauge(c, MEMO__GAUGE_VIEW_STATE, name, NULL, memo__load(&g->state));
+    gauge(c, MEMO__GAUGE_ENDPOINTS, name, "pickable", healthy);
+    gauge(c, MEMO__GAUGE_ENDPOINTS, name, "draining", draining);
+    gauge(c, MEMO__GAUGE_ENDPOINTS, name, "unhealthy", p->view->count - healthy - draining);
+    gauge(c, MEMO__GAUGE_EJECTED, name, NULL, memo__load(&g->outlier.ejected));
+    gauge(c, MEMO__GAUGE_IN_FLIGHT, name, NULL, (double)memo__governor_open_calls(g));
+    gauge(c, MEMO__GAUGE_RETRY_BUDGET, name, NULL, (double)memo__budget_read(&g->budget, &g->budget_parts) / (double)MEMO__TOKEN);
+    breaker(c, name, p->breaker);
     for (uint32_t i = 0; i < p->service->routes_count; i++)
-        breaker(c, g->name, p->route_breakers[i]);
+        breaker(c, name, p->route_breakers[i]);
+}
+
+/* With the turn; false: no memory. */
+static bool collect_all(struct collecting *all, memo_client *c)
+{
+    uint32_t services = 0, names = 0;
+    for (memo_service *s = c->shared.services; s; s = s->next) {
+        services++;
+        names += 1 + breakers(s->governor.plan);
+    }
+    all->gauges_room = services * (GAUGES_OF_SERVICE - 1) + names + GAUGES_OF_CLIENT;
+    all->rows = memo__get_array(&c->alloc, services + 1, sizeof *all->rows);
+    all->gauges = memo__get_array(&c->alloc, all->gauges_room, sizeof *all->gauges);
+    all->names = memo__get_array(&c->alloc, names + 1, sizeof *all->names);
+    if (!all->rows || !all->gauges || !all->names)
+        return false;
+    for (memo_service *s = c->shared.services; s; s = s->next)
+        collect(all, s);
+    if (c->owner.watch) {
+        gauge(all, MEMO__GAUGE_REGISTRY_UP, NULL, memo__watch_source(c->owner.watch)->scheme, memo__load(&c->owner.registry_up));
+        gauge(all, MEMO__GAUGE_RULES_REVISION, NULL, NULL, (double)c->owner.rules.now->revision);
+    }
+    return true;
 }
 
 memo_status memo_metrics_write(memo_client *c, memo_write_fn *w, void *user)
 {
     struct collecting all = { 0 };
-    uint32_t services = 0;
     if (!c || !w)
         return MEMO_E_ARGUMENT;
     memo__process_check();
     (void)memo__turn_take();
-    for (memo_service *s = c->shared.services; s; s = s->next)
-        services++;
-    all.gauges_room = services * (GAUGES_OF_SERVICE + BREAKERS_OF_SERVICE) + 2;
-    all.rows = memo__get_array(&c->alloc, services + 1, sizeof *all.rows);
-    all.gauges = memo__get_array(&c->alloc, all.gauges_room, sizeof *all.gauges);
-    bool good = all.rows && all.gauges;
-    for (memo_service *s = good ? c->shared.services : NULL; s; s = s->next)
-        collect(&all, s);
-    if (good && c->owner.watch) {
-        gauge(&all, MEMO__GAUGE_REGISTRY_UP, NULL, memo__watch_source(c->owner.watch)->scheme, memo__load(&c->owner.registry_up));
-        gauge(&all, MEMO__GAUGE_RULES_REVISION, NULL, NULL, (double)c->owner.rules.now->revision);
-    }
-    /* written with the turn: the names are the services' own; the visitor may call us, for the turn is its owner's */
+    bool good = collect_all(&all, c);
+    memo__turn_drop();
     if (good)
         memo__metrics_write(all.rows, all.rows_count, all.gauges, all.gauges_count, w, user);
-    memo__turn_drop();
     memo__drop(&c->alloc, all.rows);
     memo__drop(&c->alloc, all.gauges);
+    memo__drop(&c->alloc, all.names);
     return good ? MEMO_OK : MEMO_E_NO_MEMORY;
 }

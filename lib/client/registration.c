@@ -50,15 +50,11 @@ static void on_told(struct memo__lease *l, memo_status status, uint64_t token, m
     memo_registration *r = (memo_registration *)(void *)l;
     memo_client *c = r->client;
     memo__lock_take(&c->shared.lock);
-    bool held = r->told.token != 0, news = withdrawn || (status == MEMO_OK ? r->told.token != token || !r->told.acknowledged : held || r->told.status != status);
-    if (status == MEMO_OK && !withdrawn) {
-        memo__store(&r->told.token, token);
-        memo__store(&r->told.until, until);
-    } else if (status != MEMO_OK || withdrawn) {
-        memo__store(&r->told.until, 0);
-        if (withdrawn)
-            memo__store(&r->told.token, 0);
-    }
+    bool held = memo__load(&r->told.until) != 0, still = !withdrawn && token && r->wanted; /* a failure with a token: a change has failed, the lease is held */
+    bool news = withdrawn || (status == MEMO_OK ? r->told.token != token || !r->told.acknowledged : (held && !still) || r->told.status != status);
+    if (status == MEMO_OK || withdrawn)
+        memo__store(&r->told.token, withdrawn ? 0 : token);
+    memo__store_release(&r->told.until, still ? until : 0); /* after the token: see memo_registration_holds */
     r->told.status = status;
     r->told.acknowledged = status == MEMO_OK && !withdrawn;
     r->told.withdrawn = withdrawn;
@@ -292,7 +288,8 @@ int memo_registration_holds(const memo_registration *r, uint64_t token)
     if (!r || !token)
         return 0;
     memo__process_check();
-    return memo__load(&r->told.token) == token && memo__boot(r->client->host) < memo__load(&r->told.until);
+    memo__instant until = memo__load_acquire(&r->told.until); /* first: the time of a new lease is never taken for that of an old token */
+    return memo__load(&r->told.token) == token && memo__boot(r->client->host) < until;
 }
 
 void memo__registration_unwant(memo_registration *r)

@@ -292,4 +292,6 @@ void memo__rules_close(memo_client *c)
     r->now = NULL;
     memo__drop(&c->alloc, r->path);
     r->path = NULL;
+    r->hash = 0; /* a client whose start has failed may be started again: nothing has been seen then */
+    r->bad = false;
 }
