@@ -241,7 +241,7 @@ static __attribute__((noinline)) memo_status enter_keyed(const struct memo__gove
 }
 
 /* Route and gate. */
-static inline memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
+static inline __attribute__((always_inline)) memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
                                 const memo_call_facts *f, struct memo__text path, memo__instant inherited)
 {
     const struct memo__service_rules *s = p->service;
@@ -564,7 +564,7 @@ static __attribute__((noinline)) void teach_breaker_slow(struct memo__governor *
     tell_breaker(g, turn, subject, &f);
 }
 
-static inline void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
+static inline __attribute__((always_inline)) void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
                                  const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, int64_t latency, struct memo__organ *o,
                                  const char *subject)
 {
@@ -611,16 +611,15 @@ static __attribute__((noinline)) void teach_its_breaker(struct memo__governor *g
 }
 
 /* Everybody who learns, learns. */
-static inline void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t, memo__instant now,
+static inline __attribute__((always_inline)) void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t, memo__instant now,
                          int64_t latency, bool failed, const struct memo__route_rule *route)
 {
     struct memo__organ *o = breaker_of(p, k);
-    struct memo__endpoint_part *part;
-    struct memo__endpoint_state *state = memo__fleet_both(&g->fleet, r->stripe.index, t->slot, &part);
+    struct memo__endpoint_state *state = memo__fleet_state(&g->fleet, t->slot);
     bool same = memo__load(&state->generation) == t->generation;
     if (__builtin_expect(same, 1)) {
-        int64_t penalty = route->retry.attempt_timeout > MEMO__FAILURE_PENALTY || !route->retry.attempt_timeout ? MEMO__FAILURE_PENALTY : route->retry.attempt_timeout;
-        memo__balance_learn(part, r->stripe, &p->service->balance, now, latency, failed, penalty);
+        int64_t most = route->retry.attempt_timeout, penalty = most > MEMO__FAILURE_PENALTY || !most ? MEMO__FAILURE_PENALTY : most;
+        memo__balance_learn(memo__fleet_part(&g->fleet, r->stripe.index, t->slot), r->stripe, &p->service->balance, now, latency, failed, penalty);
         if (__builtin_expect(failed || memo__load(&state->failures), 0) && !g->world->disabled)
             teach_outlier(g, p, t, now, failed);
     }
@@ -663,11 +662,11 @@ static __attribute__((noinline)) bool decide_again(struct memo__governor *g, str
     return plan.again;
 }
 
-static inline void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
+/* What this outcome says, whatever it is. */
+static __attribute__((noinline)) void report_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
+                                                   const memo_outcome *o, memo__instant now, int64_t latency, int32_t *again)
 {
-    struct memo__try *t = &k->tries[k->attempts - 1];
     const struct memo__route_rule *route = route_of(p, k);
-    memo__instant now = memo__now(g->world->host), started = memo__after(k->begun, (int64_t)t->start_us * 1000);
     enum memo__verdict verdict = memo__verdict(o->kind, o->http_status, o->grpc_status, o->verdict);
     bool failed = verdict == MEMO__FAILED;
     memo__count_attempt(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, k->attempts > 1, o);
@@ -675,17 +674,38 @@ static inline void report(struct memo__governor *g, const struct memo__plan *p, 
     t->kind = (uint8_t)o->kind;
     t->http = (int16_t)(o->http_status > 0 ? o->http_status : 0);
     t->grpc = (int8_t)(o->grpc_status > 0 ? o->grpc_status : 0);
-    t->end_us = us_since(now, k->begun);
-    k->last = now;
-    if (__builtin_expect(failed, 0))
+    if (failed)
         note(g, p, k, now);
-    if (__builtin_expect(verdict == MEMO__IGNORED, 0))
+    if (verdict == MEMO__IGNORED)
         unlearn(g, p, r, k, t);
     else
-        teach(g, p, r, k, t, now, memo__since(now, started), failed, route);
+        teach(g, p, r, k, t, now, latency, failed, route);
+    if (verdict != MEMO__SUCCEEDED || (o->verdict == MEMO_VERDICT_BY_RULES && (o->http_status >= 400 || o->grpc_status > 0)))
+        *again = decide_again(g, r, k, t, o, verdict, now, route);
+}
+
+/* A reply below 400, and nothing else is said about it: it succeeded, whatever the rules are. */
+static inline bool plainly_good(const memo_outcome *o)
+{
+    return (o->kind | o->verdict) == 0 && o->http_status < 400 && o->grpc_status <= 0;
+}
+
+static inline void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
+{
+    struct memo__try *t = &k->tries[k->attempts - 1u];
+    memo__instant now = memo__now(g->world->host);
+    int64_t latency = memo__since(now, k->begun + (int64_t)t->start_us * 1000);
+    t->end_us = us_since(now, k->begun);
     t->again = MEMO__RETRY_NOT_NEEDED;
-    *again = __builtin_expect(verdict != MEMO__SUCCEEDED || (o->verdict == MEMO_VERDICT_BY_RULES && (o->http_status >= 400 || o->grpc_status > 0)), 0)
-                 ? decide_again(g, r, k, t, o, verdict, now, route) : 0;
+    k->last = now;
+    if (__builtin_expect(plainly_good(o), 1)) {
+        uint64_t *attempts = memo__governor_part(g, r->stripe.index)->counters.attempts[k->attempts > 1];
+        memo__stripe_add64(r->stripe, &attempts[o->http_status >= 300 ? MEMO__CLASS_3XX : MEMO__CLASS_2XX], 1);
+        t->flags |= MEMO__TRY_REPORTED;
+        t->http = (int16_t)(o->http_status > 0 ? o->http_status : 0);
+        teach(g, p, r, k, t, now, latency, false, route_of(p, k));
+    } else
+        report_other(g, p, r, k, t, o, now, latency, again);
     k->phase = *again ? MEMO__CALL_READY : MEMO__CALL_DONE;
 }
 

@@ -21,6 +21,8 @@ void memo__fleet_chunk_attach(struct memo__fleet *f, uint32_t k, void *zeroed)
     f->chunks[k].states = zeroed;
     f->chunks[k].parts = (unsigned char *)zeroed + ((size_t)64 << k) * sizeof(struct memo__endpoint_state);
     f->chunks[k].part_stride = part_stride(k);
+    f->chunks[k].states_from = (uintptr_t)f->chunks[k].states - ((size_t)64 << k) * sizeof(struct memo__endpoint_state);
+    f->chunks[k].parts_from = (uintptr_t)f->chunks[k].parts - ((size_t)64 << k) * sizeof(struct memo__endpoint_part);
 }
 
 size_t memo__fleet_breakers_size(uint32_t k, uint32_t stripes)

@@ -42,7 +42,7 @@ struct memo__fleet_chunk {
     struct memo__breaker *breakers; /* NULL: none */
     unsigned char *breaker_parts;
     size_t breaker_stride;
-    size_t unused[2];             /* a line each */
+    uintptr_t states_from, parts_from; /* where those of slot -64 were, if all slots lay in a row like those of this chunk: so a place is one product away */
 };
 
 struct memo__fleet {
@@ -72,23 +72,14 @@ static inline uint32_t memo__fleet_offset_of(uint32_t slot, uint32_t chunk)
 
 static inline struct memo__endpoint_state *memo__fleet_state(const struct memo__fleet *f, uint32_t slot)
 {
-    uint32_t k = memo__fleet_chunk_of(slot);
-    return &f->chunks[k].states[memo__fleet_offset_of(slot, k)];
+    const struct memo__fleet_chunk *c = &f->chunks[memo__fleet_chunk_of(slot)];
+    return (struct memo__endpoint_state *)(c->states_from + (slot + 64u) * sizeof(struct memo__endpoint_state));
 }
 
 static inline struct memo__endpoint_part *memo__fleet_part(const struct memo__fleet *f, uint32_t stripe, uint32_t slot)
 {
-    uint32_t k = memo__fleet_chunk_of(slot);
-    return (struct memo__endpoint_part *)(void *)(f->chunks[k].parts + stripe * f->chunks[k].part_stride) + memo__fleet_offset_of(slot, k);
-}
-
-/* Both at once. */
-static inline struct memo__endpoint_state *memo__fleet_both(const struct memo__fleet *f, uint32_t stripe, uint32_t slot, struct memo__endpoint_part **part)
-{
-    uint32_t k = memo__fleet_chunk_of(slot), i = memo__fleet_offset_of(slot, k);
-    const struct memo__fleet_chunk *c = &f->chunks[k];
-    *part = (struct memo__endpoint_part *)(void *)(c->parts + stripe * c->part_stride) + i;
-    return &c->states[i];
+    const struct memo__fleet_chunk *c = &f->chunks[memo__fleet_chunk_of(slot)];
+    return (struct memo__endpoint_part *)(c->parts_from + stripe * c->part_stride + (slot + 64u) * sizeof(struct memo__endpoint_part));
 }
 
 /* The breaker of one endpoint, NULL if there are none, and its parts. */
