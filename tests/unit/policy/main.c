@@ -13,7 +13,6 @@ Suite *suite_policy_outlier(void);
 Suite *suite_policy_retry(void);
 Suite *suite_policy_route(void);
 Suite *suite_policy_gate(void);
-Suite *suite_policy_races(void);
 Suite *suite_policy_threads(void);
 
 int main(void)
@@ -28,7 +27,6 @@ int main(void)
     srunner_add_suite(runner, suite_policy_retry());
     srunner_add_suite(runner, suite_policy_route());
     srunner_add_suite(runner, suite_policy_gate());
-    srunner_add_suite(runner, suite_policy_races());
     srunner_add_suite(runner, suite_policy_threads());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* races.c: two threads, interleaved by hand at every compare-and-swap of lib/policy: each lost race, and what must hold after it. */
+/* races.c: two threads, interleaved by hand at every compare-and-swap of lib/policy: each lost race, and what must hold after it. A program of its own: see interleave.h. */
 #include "interleave.h"
 #include "policy/breaker.c"
 #include "policy/lease.c"
@@ -502,17 +502,18 @@ END_TEST
 
 static struct memo__fleet fleet;
 static struct memo__outlier o LINE_ALIGNED;
-static struct memo__endpoint_state states[64] LINE_ALIGNED;
+static struct { struct memo__endpoint_state states[64]; struct memo__endpoint_part parts[64 + 4]; } chunk LINE_ALIGNED;
 static struct memo__outlier_rule outlier_rule;
 static uint32_t slots[10], view_count, returned[2];
 
 static void begin_outlier(void)
 {
-    memset(states, 0, sizeof states);
+    ck_assert_uint_eq(sizeof chunk, memo__fleet_chunk_size(0, 1));
+    memset(&chunk, 0, sizeof chunk);
     memset(&o, 0, sizeof o);
     o.soonest = MEMO__NEVER;
-    fleet.stripes = 1;
-    fleet.chunks[0].states = states;
+    memo__fleet_init(&fleet, 1);
+    memo__fleet_chunk_attach(&fleet, 0, &chunk);
     for (uint32_t i = 0; i < 10; i++)
         slots[i] = i;
     view_count = 10;
@@ -521,7 +522,7 @@ static void begin_outlier(void)
 
 static int outlier_fails(uint32_t slot)
 {
-    return (int)memo__outlier_report(&o, &states[slot], &outlier_rule, 0, view_count, now, true);
+    return (int)memo__outlier_report(&o, &chunk.states[slot], &outlier_rule, 0, view_count, now, true);
 }
 
 static void other_fails_the_same(void) { other_turn = outlier_fails(0); }
@@ -540,7 +541,7 @@ START_TEST(two_eject)
     came();
     ck_assert_uint_eq(o.ejected, 1);
     ck_assert_int_eq(other_turn, MEMO__OUTLIER_EJECTED);
-    ck_assert_uint_eq(states[0].ejections, 1);
+    ck_assert_uint_eq(chunk.states[0].ejections, 1);
     begin_outlier();
     between(other_fails_another, 0);                  /* both reserve a place */
     ck_assert_int_eq(outlier_fails(0), MEMO__OUTLIER_EJECTED);
@@ -564,7 +565,7 @@ START_TEST(two_eject_one_that_was_due)
     between(other_fails_the_same, 0);
     outlier_fails(0);
     came();
-    ck_assert(o.ejected == 1 && other_turn == MEMO__OUTLIER_EJECTED && states[0].ejections == 2);
+    ck_assert(o.ejected == 1 && other_turn == MEMO__OUTLIER_EJECTED && chunk.states[0].ejections == 2);
 }
 END_TEST
 
@@ -599,7 +600,7 @@ START_TEST(two_are_the_soonest)
 }
 END_TEST
 
-Suite *suite_policy_races(void)
+static Suite *suite_policy_races(void)
 {
     Suite *s = suite_create("policy/races");
     TCase *t = tcase_create("races");
@@ -630,4 +631,13 @@ Suite *suite_policy_races(void)
     tcase_add_test(t, two_are_the_soonest);
     suite_add_tcase(s, t);
     return s;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(suite_policy_races());
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
