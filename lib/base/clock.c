@@ -9,9 +9,11 @@
 
 #define FIRST_AFTER (10 * MEMO__MS)
 #define EVERY (1 * MEMO__S)
+#define LONGEST_WAY (50 * MEMO__US)   /* between the readings of an anchor: some calls of the vDSO and their cache misses, but no interruption */
 #define HOLDS_S 4 /* seconds that an anchor is trusted */
 
 struct memo__clock memo__clock_anchor;
+const char *memo__clock_source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 memo__instant memo__clock_kernel(void)
 {
@@ -28,63 +30,67 @@ memo__instant memo__clock_kernel_boot(void)
 }
 
 #if defined(__x86_64__)
-/* Does the kernel itself count with it? Then it runs evenly on all processors. */
+/* Does the kernel itself count with it? Then it runs evenly on all processors. Asked anew for each anchor: the kernel's watchdog may find it unstable at any time. */
 static bool kernel_uses_tsc(void)
 {
-    static int8_t known; /* 0: not asked yet */
     char name[16] = "";
-    if (!known) {
-        int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC);
-        ssize_t got = fd < 0 ? -1 : read(fd, name, sizeof name - 1);
-        if (fd >= 0)
-            (void)close(fd);
-        known = got > 0 && strcmp(name, "tsc\n") == 0 ? 1 : -1;
-    }
-    return known > 0;
+    int fd = open(memo__clock_source, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, name, sizeof name - 1);
+    if (fd >= 0)
+        (void)close(fd);
+    return got > 0 && strcmp(name, "tsc\n") == 0;
 }
 
-/* Both clocks at one moment: the try with the shortest way between two readings of the counter. */
-static void read_both(uint64_t *tsc, memo__instant *ns)
+struct reading { uint64_t tsc; memo__instant ns; int64_t ahead; };
+
+/* All clocks at one moment: of some tries the one with the shortest way from the first reading to the last. `ahead` is too great by at most that way: an age errs on the safe side,
+ * but must not do so today and otherwise tomorrow, so a try that was interrupted is none. */
+static bool read_all(struct reading *out)
 {
-    uint64_t best = UINT64_MAX;
+    int64_t best = LONGEST_WAY;
     for (int i = 0; i < 5; i++) {
         uint64_t before = __rdtsc();
         memo__instant now = memo__clock_kernel();
         uint64_t after = __rdtsc();
-        if (after - before < best) {
-            best = after - before;
-            *tsc = before + best / 2;
-            *ns = now;
+        memo__instant boot = memo__clock_kernel_boot(), end = memo__clock_kernel();
+        if (end - now < best) {
+            best = end - now;
+            *out = (struct reading){ before + (after - before) / 2, now, boot - now };
         }
     }
+    return best < LONGEST_WAY;
+}
+
+/* Without an anchor the kernel is asked. */
+static int64_t let_go(struct memo__clock *c, int64_t again)
+{
+    memo__store(&c->turn, memo__load(&c->turn) & ~UINT32_C(1));
+    return again;
 }
 
 int64_t memo__clock_calibrate(void)
 {
-    static uint64_t last_tsc;
-    static memo__instant last_ns;
+    static struct reading last; /* tsc 0: none */
     struct memo__clock *c = &memo__clock_anchor;
-    uint64_t tsc = 0;
-    memo__instant ns = 0;
-    if (!kernel_uses_tsc())
-        return 0;
-    memo__instant monotonic = memo__clock_kernel(), ahead = memo__clock_kernel_boot() - monotonic; /* too great by the time between the two: an age errs on the safe side */
-    read_both(&tsc, &ns);
-    uint64_t ticks = tsc - last_tsc;
-    int64_t passed = ns - last_ns;
-    bool usable = last_tsc && passed >= FIRST_AFTER / 2 && passed < 60 * MEMO__S && ticks > (uint64_t)passed / 100 && ticks < (uint64_t)passed * 100;
-    last_tsc = tsc;
-    last_ns = ns;
-    if (!usable) {
-        memo__store(&c->turn, memo__load(&c->turn) & ~UINT32_C(1));
-        return FIRST_AFTER;
+    struct reading now = { 0, 0, 0 };
+    if (!kernel_uses_tsc()) {
+        last.tsc = 0;
+        return let_go(c, 0); /* once unstable, always unstable */
     }
+    if (!read_all(&now))
+        return FIRST_AFTER; /* the anchor there is holds for some seconds */
+    uint64_t ticks = now.tsc - last.tsc;
+    int64_t passed = now.ns - last.ns;
+    bool usable = last.tsc && passed >= FIRST_AFTER / 2 && passed < 60 * MEMO__S && ticks > (uint64_t)passed / 100 && ticks < (uint64_t)passed * 100;
+    last = now;
+    if (!usable)
+        return let_go(c, FIRST_AFTER);
     uint32_t turn = memo__load(&c->turn) & ~UINT32_C(1);
     (void)memo__exchange(&c->turn, turn);
-    memo__store_release(&c->tsc, tsc);
+    memo__store_release(&c->tsc, now.tsc);
     memo__store_release(&c->scale, (uint64_t)(((unsigned __int128)(uint64_t)passed << 32) / ticks));
-    memo__store_release(&c->ns, ns);
-    memo__store_release(&c->ahead, ahead);
+    memo__store_release(&c->ns, now.ns);
+    memo__store_release(&c->ahead, now.ahead);
     memo__store_release(&c->fresh, ticks / (uint64_t)passed ? (uint64_t)((unsigned __int128)ticks * (HOLDS_S * (uint64_t)MEMO__S) / (uint64_t)passed) : 0);
     memo__store_release(&c->turn, turn + 3);
     return EVERY;

@@ -21,6 +21,7 @@ struct memo__clock {
     uint64_t fresh;       /* ticks for which the anchor holds */
 };
 extern struct memo__clock memo__clock_anchor;
+extern const char *memo__clock_source; /* the file that names what the kernel counts with; tests put theirs here */
 
 memo__instant memo__clock_kernel(void);
 memo__instant memo__clock_kernel_boot(void);
