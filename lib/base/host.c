@@ -141,3 +141,28 @@ const struct memo__host memo__host_linux = {
     .fs_kind = linux_fs_kind, .pid_open = linux_pid_open, .pid_exists = linux_pid_exists,
     .notify_open = linux_notify_open, .notify_add = linux_notify_add, .notify_remove = linux_notify_remove,
 };
+
+int memo__write_all(const struct memo__host *h, int fd, const void *bytes, size_t n, int64_t at)
+{
+    for (size_t done = 0; done < n;) {
+        int64_t got = h->pwrite(h->user, fd, (const char *)bytes + done, n - done, at + (int64_t)done);
+        if (got <= 0)
+            return got < 0 ? (int)got : -EIO;
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+int64_t memo__read_all(const struct memo__host *h, int fd, void *bytes, size_t n)
+{
+    size_t done = 0;
+    while (done < n) {
+        int64_t got = h->pread(h->user, fd, (char *)bytes + done, n - done, (int64_t)done);
+        if (got < 0)
+            return got;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (int64_t)done;
+}

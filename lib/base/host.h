@@ -59,4 +59,9 @@ static inline memo__instant memo__now_and_boot(const struct memo__host *h, memo_
 
 static inline memo__instant memo__boot(const struct memo__host *h) { return h->boot(h->user); }
 static inline int64_t memo__wall(const struct memo__host *h) { return h->wall(h->user); }
+
+/* All n bytes, however short the steps are; 0 or -errno (-EIO if nothing more is taken). */
+int memo__write_all(const struct memo__host *h, int fd, const void *bytes, size_t n, int64_t at);
+/* Up to n bytes from the beginning; how many there were, or -errno. */
+int64_t memo__read_all(const struct memo__host *h, int fd, void *bytes, size_t n);
 #endif

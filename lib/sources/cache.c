@@ -239,14 +239,13 @@ static memo_status read_copy(struct memo__cache *c, const char *service, int cop
     memo_status st = memo__place_file(h, c->dir, name, O_RDONLY, &c->rule, &fd, &file, e);
     if (st != MEMO_OK)
         return st;
-    size_t n = file.st_size > 0 && file.st_size <= MEMO__CACHE_IMAGE_MOST ? (size_t)file.st_size : 0, done = 0;
+    size_t n = file.st_size > 0 && file.st_size <= MEMO__CACHE_IMAGE_MOST ? (size_t)file.st_size : 0;
     unsigned char *image = n ? memo__get(&c->alloc, n) : NULL;
     st = n && !image ? MEMO_E_NO_MEMORY : MEMO_OK;
-    for (int64_t got = 1; image && done < n && got > 0; done += got > 0 ? (size_t)got : 0)
-        got = h->pread(h->user, fd, image + done, n - done, (int64_t)done);
+    int64_t got = image ? memo__read_all(h, fd, image, n) : 0;
     (void)h->close(h->user, fd);
     if (st == MEMO_OK)
-        st = n && done == n ? memo__cache_decode(&c->alloc, image, n, head, out) : MEMO_E_PROTOCOL;
+        st = n && got == (int64_t)n ? memo__cache_decode(&c->alloc, image, n, head, out) : MEMO_E_PROTOCOL;
     memo__drop(&c->alloc, image);
     if (st == MEMO_OK && (head->url_hash != c->url_hash || strcmp(head->service, service) != 0)) {
         st = MEMO_E_PROTOCOL;
@@ -315,18 +314,12 @@ static memo_status write_copy(struct memo__cache *c, const char *service, int co
     const struct memo__host *h = c->host;
     char name[96];
     struct stat file;
-    int fd, wrong = 0;
+    int fd, wrong;
     file_name(c, service, copy, name, sizeof name);
     memo_status st = memo__place_file(h, c->dir, name, O_RDWR | O_CREAT, &c->rule, &fd, &file, e);
     if (st != MEMO_OK)
         return st;
-    for (size_t done = 0; wrong == 0 && done < bytes;) {
-        int64_t put = h->pwrite(h->user, fd, image + done, bytes - done, (int64_t)done);
-        if (put <= 0)
-            wrong = put < 0 ? (int)put : -EIO;
-        else
-            done += (size_t)put;
-    }
+    wrong = memo__write_all(h, fd, image, bytes, 0);
     if (wrong == 0 && (uint64_t)file.st_size > bytes)
         wrong = h->truncate(h->user, fd, (int64_t)bytes);
     if (wrong == 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cache_text.c: see cache_text.h. */
 #include "sources/cache_text.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -71,9 +70,8 @@ static memo_status read_copy(const struct memo__text_place *p, int dir, const st
     size_t size = st.st_size < 0 || st.st_size > (off_t)(MEMO__TEXT_MOST + MEMO__TEXT_HEAD) ? 0 : (size_t)st.st_size;
     if (size && !(*image = memo__get(p->alloc, size + 1)))
         s = MEMO_E_NO_MEMORY;
-    int64_t got = 0;
-    for (*bytes = 0; *image && *bytes < size && (got = p->host->pread(p->host->user, fd, *image + *bytes, size - *bytes, (int64_t)*bytes)) > 0;)
-        *bytes += (size_t)got;
+    int64_t got = *image ? memo__read_all(p->host, fd, *image, size) : 0;
+    *bytes = got > 0 ? (size_t)got : 0;
     (void)p->host->close(p->host->user, fd);
     return s;
 }
@@ -131,17 +129,6 @@ memo_status memo__cache_text_load(const struct memo__text_place *p, int64_t max_
     return s;
 }
 
-static int write_all(const struct memo__host *h, int fd, const char *bytes, size_t n, int64_t at)
-{
-    for (size_t done = 0; done < n;) {
-        int64_t got = h->pwrite(h->user, fd, bytes + done, n - done, at + (int64_t)done);
-        if (got <= 0)
-            return got < 0 ? (int)got : -EIO;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 static memo_status write_copy(const struct memo__text_place *p, int dir, const struct memo__place_rule *rule, char copy, const struct memo__text_head *h,
                               struct memo__text text, memo_error *e)
 {
@@ -153,14 +140,16 @@ static memo_status write_copy(const struct memo__text_place *p, int dir, const s
     if (s != MEMO_OK)
         return s;
     memo__cache_text_encode(h, text, head);
-    int wrong = write_all(p->host, fd, head, MEMO__TEXT_HEAD, 0);
+    int wrong = memo__write_all(p->host, fd, head, MEMO__TEXT_HEAD, 0);
     if (!wrong)
-        wrong = write_all(p->host, fd, text.at, text.n, MEMO__TEXT_HEAD);
+        wrong = memo__write_all(p->host, fd, text.at, text.n, MEMO__TEXT_HEAD);
     if (!wrong)
         wrong = p->host->truncate(p->host->user, fd, (int64_t)(MEMO__TEXT_HEAD + text.n));
     if (!wrong)
         wrong = p->host->sync(p->host->user, fd);
     (void)p->host->close(p->host->user, fd);
+    if (!wrong && st.st_size == 0)
+        wrong = p->host->sync(p->host->user, dir); /* its name, too */
     return wrong ? memo__fail(e, memo__place_status(wrong), "%s: %s", name, memo__place_why(wrong)) : MEMO_OK;
 }
 

@@ -84,31 +84,6 @@ memo_status memo__store_init(struct memo__store *s, const struct memo__host *h, 
 
 /* ---- files ---- */
 
-static int write_all(const struct memo__host *h, int fd, const char *bytes, size_t n, int64_t at)
-{
-    for (size_t done = 0; done < n;) {
-        int64_t got = h->pwrite(h->user, fd, bytes + done, n - done, at + (int64_t)done);
-        if (got <= 0)
-            return got < 0 ? (int)got : -EIO;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
-static int64_t read_all(const struct memo__host *h, int fd, char *bytes, size_t n)
-{
-    size_t done = 0;
-    while (done < n) {
-        int64_t got = h->pread(h->user, fd, bytes + done, n - done, (int64_t)done);
-        if (got < 0)
-            return got;
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    return (int64_t)done;
-}
-
 static int synced(const struct memo__store *s, int fd)
 {
     return s->sync ? s->host->sync(s->host->user, fd) : 0;
@@ -131,7 +106,7 @@ static memo_status write_new(const struct memo__store *s, int dir, const char *b
     memo_status st = memo__place_file(h, dir, "new", O_WRONLY | O_CREAT | O_EXCL, &s->rule, &fd, &file, e);
     if (st != MEMO_OK)
         return st == MEMO_E_UNREACHABLE ? MEMO_E_IO : st;
-    int wrong = write_all(h, fd, bytes, n, 0);
+    int wrong = memo__write_all(h, fd, bytes, n, 0);
     if (wrong == 0)
         wrong = synced(s, fd);
     drop(s, &fd);
@@ -181,7 +156,7 @@ static memo_status read_epoch(struct memo__store *s, memo_error *e)
     memo_status st = memo__place_file(s->host, s->root, "epoch", O_RDONLY, &s->rule, &fd, &file, e);
     if (st != MEMO_OK)
         return st;
-    int64_t n = read_all(s->host, fd, line, sizeof line - 1);
+    int64_t n = memo__read_all(s->host, fd, line, sizeof line - 1);
     drop(s, &fd);
     line[n > 0 ? n : 0] = '\0';
     if (n < 0)
@@ -331,7 +306,7 @@ static int read_slot(const char *slot, uint64_t *generation, char *boot, char *r
 static memo_status read_generation(const struct memo__store *s, int fd, struct memo__generation *out, memo_error *e)
 {
     char slots[2 * SLOT] = { 0 };
-    int64_t n = read_all(s->host, fd, slots, sizeof slots);
+    int64_t n = memo__read_all(s->host, fd, slots, sizeof slots);
     if (n < 0)
         return memo__fail(e, MEMO_E_IO, "cannot read a generation: %s", memo__place_why(n));
     uint64_t odd = 0;
@@ -394,7 +369,7 @@ static const char *read_line(const struct memo__store *s, int fd, const char *na
     const char *why = NULL;
     if (file->st_size > MEMO__RECORD_MOST)
         return "longer than a record can be";
-    int64_t n = read_all(s->host, fd, scratch->line, (size_t)file->st_size); /* records are never changed in place */
+    int64_t n = memo__read_all(s->host, fd, scratch->line, (size_t)file->st_size); /* records are never changed in place */
     if (n < 0)
         return memo__place_why(n);
     if (memo__record_parse(&scratch->record, (struct memo__text){ scratch->line, (size_t)n }, &why) != MEMO_OK)
@@ -545,7 +520,7 @@ static int write_generation(struct memo__change *c, uint64_t g, const char *remo
 {
     char slot[SLOT];
     write_slot(slot, g, c->store->me.boot, removing);
-    int wrong = write_all(c->store->host, c->file, slot, SLOT, (int64_t)c->slot * SLOT);
+    int wrong = memo__write_all(c->store->host, c->file, slot, SLOT, (int64_t)c->slot * SLOT);
     return wrong == 0 && sync ? synced(c->store, c->file) : wrong;
 }
 
