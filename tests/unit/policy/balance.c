@@ -93,6 +93,26 @@ START_TEST(table)
 }
 END_TEST
 
+/* The short way is for peak EWMA on one stripe, among endpoints that all may be picked; it picks what the long one does. */
+START_TEST(short_way)
+{
+    uint64_t state = 4;
+    for (uint32_t i = 0; i < 5; i++)
+        done(0, i, q.now, (i + 1) * MS);
+    for (int i = 0; i < 100; i++) {
+        struct memo__pick quick;
+        uint64_t draw = memo__draw_next(&state);
+        struct memo__endpoint_part *part = memo__balance_quick(&f, &from, &rule, alone(0), 1, q.now, draw, &quick);
+        ck_assert_int_eq(pick(draw), MEMO_OK);
+        ck_assert_ptr_eq(part, memo__fleet_part(&f, 0, p.slot));
+        ck_assert(quick.slot == p.slot && quick.index == p.index && quick.other_slot == p.other_slot);
+    }
+    ck_assert_ptr_null(memo__balance_quick(&f, &from, &rule, alone(0), 3, q.now, 1, &p));
+    rule.policy = MEMO__BALANCE_ROUND_ROBIN;
+    ck_assert_ptr_null(memo__balance_quick(&f, &from, &rule, alone(0), 1, q.now, 1, &p));
+}
+END_TEST
+
 START_TEST(nobody)
 {
     from.count = 0;
@@ -490,6 +510,7 @@ Suite *suite_policy_balance(void)
     TCase *t = tcase_create("balance");
     tcase_add_checked_fixture(t, begin, end);
     tcase_add_test(t, table);
+    tcase_add_test(t, short_way);
     tcase_add_test(t, nobody);
     tcase_add_test(t, turns);
     tcase_add_test(t, turns_past_an_ejected_one);

@@ -49,6 +49,9 @@ START_TEST(methods)
     ck_assert_uint_eq(match(), 1);
     routes[1].when.methods = MEMO__PUT;
     ck_assert_uint_eq(memo__route_match(&rules, &facts, NULL), 2); /* the last always matches */
+    rules.routes_count = 1;
+    ck_assert_uint_eq(match(), 0);
+    ck_assert(why.no == MEMO__ROUTE_NONE && why.want == MEMO__NO_INDEX);
 }
 END_TEST
 
