@@ -181,10 +181,15 @@ static inline memo_status view_usable(const struct memo__governor *g, const stru
     return status == MEMO_OK ? view_young(p, k) : status;
 }
 
+static inline struct memo__organ *breaker_at(const struct memo__plan *p, uint32_t route)
+{
+    struct memo__organ *own = p->route_breakers[route];
+    return own ? own : p->breaker;
+}
+
 static inline void remember_gate(const struct memo__plan *p, const struct memo__gate *gate, const struct memo__gate_result *r, struct memo__record *k)
 {
-    struct memo__organ *b = gate->breakers_count ? p->route_breakers[k->route] ? p->route_breakers[k->route] : p->breaker : NULL;
-    k->breaker = b ? b->id : 0;
+    k->breaker = gate->breakers_count ? breaker_at(p, k->route)->id : 0;
     k->bulkhead = r->taken & MEMO__GATE_BULKHEAD_BIT ? p->bulkhead->id : 0;
     k->permit = gate->breakers_count ? r->permits[0] : (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
     k->probe = k->permit.epoch != MEMO__NO_EPOCH && k->permit.probe != MEMO__NO_PROBE;
@@ -205,7 +210,7 @@ static __attribute__((noinline)) void count_would(struct memo__stripe s, struct 
         memo__count_would_refuse(s, c, MEMO_REFUSED_OVERLOADED);
 }
 
-static inline memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
+static __attribute__((noinline)) memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
                                 int64_t lease)
 {
     struct memo__gate_result result;
@@ -216,7 +221,22 @@ static inline memo_status enter(const struct memo__plan *p, const struct memo__g
     return status;
 }
 
-/* The same with the hashes of this call's header values; a limit whose header is absent does not hold. */
+/* Nearly every call: the record has nothing of a refusal, and is zero where it would be. */
+static inline bool enter_quick(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__record *k)
+{
+    uint32_t epoch;
+    if (__builtin_expect(!memo__gate_quick(gate, r->stripe, k->begun, &epoch), 0))
+        return false;
+    if (gate->breakers_count) {
+        k->breaker = breaker_at(p, k->route)->id;
+        k->permit = (struct memo__permit){ epoch, MEMO__NO_PROBE, 0, 0 };
+    }
+    if (gate->bulkhead)
+        k->bulkhead = p->bulkhead->id;
+    return true;
+}
+
+/* The long way with the hashes of this call's header values; a limit whose header is absent does not hold. */
 static __attribute__((noinline)) memo_status enter_keyed(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
                                                          struct memo__governor_part *part, struct memo__record *k, int64_t lease, const struct memo__text *values)
 {
@@ -257,29 +277,33 @@ static inline __attribute__((always_inline)) memo_status admit(struct memo__gove
     k->why_route = (uint8_t)why.route;
     k->why_want = (uint8_t)why.want;
     k->subset = (uint8_t)(route->split_count ? memo__route_split(route, memo__draw_next(&r->draw)) : MEMO__NO_INDEX);
-    k->deadline = memo__deadline(k->begun, route->timeout, f->timeout_ms > 0 ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
+    k->deadline = memo__deadline(k->begun, route->timeout, __builtin_expect(f->timeout_ms != 0, 0) ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
     int64_t left = memo__deadline_left(k->begun, k->deadline), lease = left > LEASE_LEAST ? left : LEASE_LEAST;
     memo_status status = view_usable(g, p, k);
     if (__builtin_expect(status != MEMO_OK, 0) || left == 0)
         return refuse(g, p, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
     if (__builtin_expect(g->world->disabled, 0))
         return MEMO_OK;
-    status = __builtin_expect(p->keyed >> i & 1, 0) ? enter_keyed(g, p, &p->gates[i], r, part, k, lease, values) : enter(p, &p->gates[i], r, part, k, lease);
-    if (__builtin_expect(status != MEMO_OK, 0))
-        return refuse(g, p, r->stripe, k, status);
+    const struct memo__gate *gate = &p->gates[i];
+    if (__builtin_expect(!enter_quick(p, gate, r, k), 0)) {
+        status = p->keyed >> i & 1 ? enter_keyed(g, p, gate, r, part, k, lease, values) : enter(p, gate, r, part, k, lease);
+        if (status != MEMO_OK)
+            return refuse(g, p, r->stripe, k, status);
+    }
     memo__stripe_add64(r->stripe, &part->budget.deposits, route->retry.budget);
     return MEMO_OK;
 }
 
-/* All zero but for its size and the attempts, which are written when they are made. */
+/* All zero but for its size and the attempts, which are written when they are made. In pieces that are a few stores each. */
 static inline void clear(struct memo__record *k)
 {
-    char *at = (char *)k + offsetof(struct memo__record, seal);
-    size_t n = offsetof(struct memo__record, tries) - offsetof(struct memo__record, seal), i = 0;
-    for (; i + 64 <= n; i += 64)
-        memset(at + i, 0, 64);
-    for (; i < n; i += 8)
-        memset(at + i, 0, 8);
+    char *at = (char *)&k->seal;
+    enum { BYTES = offsetof(struct memo__record, tries) - offsetof(struct memo__record, seal), REST = BYTES - 3 * 64 };
+    _Static_assert(REST > 0 && REST <= 64, "pieces of 64 bytes");
+    memset(at, 0, 64);
+    memset(at + 64, 0, 64);
+    memset(at + 128, 0, 64);
+    memset(at + 192, 0, REST);
 }
 
 memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_call_facts *f)

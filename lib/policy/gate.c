@@ -81,10 +81,15 @@ static int32_t take(const struct memo__gate *g, struct memo__stripe stripe, memo
 
 static const struct memo__gate_result nothing = { MEMO_OK, MEMO__GATE_NONE, 0, 0, 0, { { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 }, { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 } } };
 
-static __attribute__((noinline)) int32_t enter_slow(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, int64_t lease_ns, struct memo__gate_result *out)
+bool memo__gate_lost(const struct memo__gate *g, struct memo__stripe stripe, uint32_t limits)
 {
-    if (out->taken)
-        memo__gate_undo(g, stripe, out);
+    for (uint32_t i = 0; i < limits; i++)
+        limit_give(&g->limits[i], stripe);
+    return false;
+}
+
+int32_t memo__gate_enter(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, int64_t lease_ns, struct memo__gate_result *out)
+{
     *out = nothing;
     if (peek(g, stripe, now, out) != MEMO_OK)
         return out->status;
@@ -93,46 +98,6 @@ static __attribute__((noinline)) int32_t enter_slow(const struct memo__gate *g, 
         out->taken = 0;
     }
     return out->status;
-}
-
-/* The peek of almost every call: breakers closed, which is their permit, tokens and permits lent to this stripe; so all would say yes. */
-static inline bool at_hand(const struct memo__gate *g, struct memo__stripe stripe, struct memo__permit permits[MEMO__GATE_BREAKERS])
-{
-    for (uint32_t i = 0; i < g->breakers_count; i++) {
-        uint64_t word = memo__load(&g->breakers[i].breaker->word);
-        if (memo__breaker_phase_of(word) != MEMO__BREAKER_CLOSED)
-            return false;
-        permits[i].epoch = memo__breaker_epoch_of(word);
-    }
-    for (uint32_t i = 0; i < g->limits_count; i++)
-        if (g->limits[i].keyed || memo__load(&memo__lease_at(&g->limits[i].parts, stripe.index)->held) == 0)
-            return false;
-    return !g->bulkhead || memo__load(&memo__lease_at(&g->bulkhead_parts, stripe.index)->held) > 0;
-}
-
-/* Takes what is at hand; false: some of it was lost to a race. */
-static inline bool take_at_hand(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, struct memo__gate_result *out)
-{
-    out->taken = (uint8_t)(MEMO__GATE_BREAKER_BIT(g->breakers_count) - 1);
-    for (uint32_t i = 0; i < g->limits_count; i++) {
-        struct memo__lease_part *own = memo__lease_at(&g->limits[i].parts, stripe.index);
-        memo__store(&own->used_at, now); /* before the token goes, as in limiter.h */
-        if (__builtin_expect(!memo__lease_take(&own->held), 0))
-            return false;
-        out->taken |= (uint8_t)MEMO__GATE_LIMIT_BIT(i);
-    }
-    if (!g->bulkhead)
-        return true;
-    if (__builtin_expect(!memo__lease_take(&memo__lease_at(&g->bulkhead_parts, stripe.index)->held), 0))
-        return false;
-    out->taken |= MEMO__GATE_BULKHEAD_BIT;
-    return true;
-}
-
-int32_t memo__gate_enter(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, int64_t lease_ns, struct memo__gate_result *out)
-{
-    *out = nothing;
-    return at_hand(g, stripe, out->permits) && take_at_hand(g, stripe, now, out) ? MEMO_OK : enter_slow(g, stripe, now, lease_ns, out);
 }
 
 void memo__gate_leave(const struct memo__gate *g, struct memo__stripe stripe, const struct memo__gate_result *r)

@@ -60,4 +60,31 @@ int32_t memo__gate_enter(const struct memo__gate *g, struct memo__stripe stripe,
 void memo__gate_leave(const struct memo__gate *g, struct memo__stripe stripe, const struct memo__gate_result *r);
 /* The call never made an attempt: everything goes back, tokens too. */
 void memo__gate_undo(const struct memo__gate *g, struct memo__stripe stripe, const struct memo__gate_result *r);
+
+bool memo__gate_lost(const struct memo__gate *g, struct memo__stripe stripe, uint32_t limits); /* gives the first so many limits' tokens back; false */
+
+/* As almost every call enters: the breaker closed, tokens and permits lent to this stripe; so all would say yes, and are taken without being asked twice. *epoch: of the breaker's permit.
+ * false: something is not at hand, or was lost to a race; nothing was taken, and memo__gate_enter decides. */
+static inline bool memo__gate_quick(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, uint32_t *epoch)
+{
+    uint64_t word = g->breakers_count ? memo__load(&g->breakers[0].breaker->word) : 0;
+    if (__builtin_expect(g->breakers_count > 1 || memo__breaker_phase_of(word) != MEMO__BREAKER_CLOSED, 0))
+        return false;
+    *epoch = memo__breaker_epoch_of(word);
+    for (uint32_t i = 0; i < g->limits_count; i++)
+        if (__builtin_expect(g->limits[i].keyed || memo__load(&memo__lease_at(&g->limits[i].parts, stripe.index)->held) == 0, 0))
+            return false;
+    uint32_t *permits = g->bulkhead ? &memo__lease_at(&g->bulkhead_parts, stripe.index)->held : NULL;
+    if (permits && __builtin_expect(memo__load(permits) == 0, 0))
+        return false;
+    for (uint32_t i = 0; i < g->limits_count; i++) {
+        struct memo__lease_part *own = memo__lease_at(&g->limits[i].parts, stripe.index);
+        memo__store(&own->used_at, now); /* before the token goes, as in limiter.h */
+        if (__builtin_expect(!memo__lease_take(&own->held), 0))
+            return memo__gate_lost(g, stripe, i);
+    }
+    if (permits && __builtin_expect(!memo__lease_take(permits), 0))
+        return memo__gate_lost(g, stripe, g->limits_count);
+    return true;
+}
 #endif

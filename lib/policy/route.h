@@ -77,8 +77,61 @@ struct memo__route_why { /* about the first route that was tried and not taken *
     uint32_t want;                       /* the header, an index into rules->wants; else MEMO__NO_INDEX */
 };
 
+/* How many bytes of the text are those that z begins with: most texts differ in the first few, which no call of memcmp is worth. */
+static inline size_t memo__alike(struct memo__text t, const char *z)
+{
+    size_t i = 0;
+    while (i < t.n && z[i] && t.at[i] == z[i])
+        i++;
+    return i;
+}
+
+static inline bool memo__route_is(struct memo__text t, const char *z)
+{
+    size_t n = memo__alike(t, z);
+    return n == t.n && !z[n];
+}
+
+/* A pattern has no query in it, so the query of what is asked for begins where the pattern ends, or behind. */
+static inline bool memo__route_path(const struct memo__when *w, struct memo__text path)
+{
+    if (!path.at)
+        path = MEMO__TEXT("/");
+    size_t n = memo__alike(path, w->path);
+    if (w->path[n])
+        return false;
+    return w->path_match == MEMO__PATH_PREFIX || n == path.n || path.at[n] == '?';
+}
+
+static inline enum memo__route_no memo__route_asks(const struct memo__when *w, const struct memo__route_facts *f, uint32_t *want)
+{
+    if (w->methods != MEMO__ANY_METHOD && !(w->methods & f->method))
+        return MEMO__ROUTE_METHOD;
+    if (w->path_match != MEMO__PATH_ANY && !memo__route_path(w, f->path))
+        return MEMO__ROUTE_PATH;
+    for (const struct memo__when_header *h = w->headers, *end = h + w->headers_count; h < end; h++) {
+        const struct memo__text *value = &f->values[h->want];
+        *want = h->want;
+        if (!value->at)
+            return MEMO__ROUTE_HEADER_ABSENT;
+        if (!memo__route_is(*value, h->value))
+            return MEMO__ROUTE_HEADER_DIFFERS;
+    }
+    return MEMO__ROUTE_NONE;
+}
+
 /* Index of the route. why may be NULL. */
-uint32_t memo__route_match(const struct memo__service_rules *rules, const struct memo__route_facts *facts, struct memo__route_why *why);
+static inline uint32_t memo__route_match(const struct memo__service_rules *rules, const struct memo__route_facts *facts, struct memo__route_why *why)
+{
+    const struct memo__route_rule *route = rules->routes;
+    uint32_t last = rules->routes_count - 1, r = 0, want = MEMO__NO_INDEX;
+    enum memo__route_no no = last ? memo__route_asks(&route->when, facts, &want) : MEMO__ROUTE_NONE;
+    if (why)
+        *why = (struct memo__route_why){ no, 0, no >= MEMO__ROUTE_HEADER_ABSENT ? want : MEMO__NO_INDEX };
+    while (no != MEMO__ROUTE_NONE && ++r < last)
+        no = memo__route_asks(&(++route)->when, facts, &want);
+    return r;
+}
 
 uint32_t memo__route_split_slow(const struct memo__route_rule *route, uint64_t draw);
 /* The subset that this call goes to: an index into rules->subsets, or MEMO__NO_INDEX for all endpoints. */

@@ -34,9 +34,21 @@ static void begin(void)
     memo__bulkhead_init(&bulkhead, &g.bulkhead_parts, &concurrency);
 }
 
+/* As a call does: the short way if it is there. */
 static int32_t enter(memo__instant now)
 {
-    return memo__gate_enter(&g, alone(0), now, S, &r);
+    uint32_t epoch = MEMO__NO_EPOCH;
+    if (!memo__gate_quick(&g, alone(0), now, &epoch))
+        return memo__gate_enter(&g, alone(0), now, S, &r);
+    struct memo__permit none = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
+    r = (struct memo__gate_result){ .taken = (uint8_t)(MEMO__GATE_LIMIT_BIT(g.limits_count) - MEMO__GATE_LIMIT_BIT(0)), .permits = { none, none } };
+    if (g.breakers_count) {
+        r.taken |= 1;
+        r.permits[0].epoch = epoch;
+    }
+    if (g.bulkhead)
+        r.taken |= MEMO__GATE_BULKHEAD_BIT;
+    return MEMO_OK;
 }
 
 static uint64_t tokens(memo__instant now)
@@ -170,6 +182,41 @@ START_TEST(lost_race_gives_back)
 }
 END_TEST
 
+/* Everything has to be at hand, or nothing is taken and the long way is gone. */
+START_TEST(the_short_way)
+{
+    uint32_t epoch = 7;
+    all.burst = 64;                                                /* lent by twos */
+    concurrency.max = 64;
+    g.breakers_count = g.limits_count = 1;
+    memo__limiter_init(&limiter, &g.limits[0].parts, &all);
+    memo__bulkhead_init(&bulkhead, &g.bulkhead_parts, &concurrency);
+    ck_assert(!memo__gate_quick(&g, alone(0), 1, &epoch));         /* no token is lent yet */
+    ck_assert_int_eq(enter(1), MEMO_OK);
+    ck_assert(limiter_part[0].held == 1 && bulkhead_part[0].held == 1);
+    ck_assert(memo__gate_quick(&g, alone(0), 2, &epoch));
+    ck_assert(epoch == 0 && limiter_part[0].held == 0 && limiter_part[0].used_at == 2 && bulkhead_part[0].held == 0);
+    limiter_part[0].held = 1;
+    ck_assert(!memo__gate_quick(&g, alone(0), 3, &epoch));         /* no permit */
+    g.bulkhead = NULL;
+    breaker[0].word = 5 << 7;                                      /* closed, its fifth epoch */
+    ck_assert(memo__gate_quick(&g, alone(0), 3, &epoch));
+    ck_assert(epoch == 5 && limiter_part[0].held == 0);
+    limiter_part[0].held = 1;
+    g.breakers_count = 2;
+    ck_assert(!memo__gate_quick(&g, alone(0), 3, &epoch));
+    g.breakers_count = 1;
+    g.limits[0] = g.limits[1];                                     /* by header */
+    ck_assert(!memo__gate_quick(&g, alone(0), 3, &epoch));
+    g.limits_count = 0;
+    ck_assert(memo__gate_quick(&g, alone(0), 3, &epoch));
+    open_breaker(0, 3);
+    ck_assert(!memo__gate_quick(&g, alone(0), 3, &epoch));
+    g.breakers_count = 0;
+    ck_assert(memo__gate_quick(&g, alone(0), 3, &epoch));
+}
+END_TEST
+
 /* The same with what is lent to the stripe: seen there by both, taken by the first; the second goes the long way and finds more. */
 START_TEST(lost_race_for_what_is_at_hand)
 {
@@ -249,6 +296,7 @@ Suite *suite_policy_gate(void)
     tcase_add_test(t, refusals_take_nothing);
     tcase_add_test(t, no_probe_is_consumed);
     tcase_add_test(t, lost_race_gives_back);
+    tcase_add_test(t, the_short_way);
     tcase_add_test(t, lost_race_for_what_is_at_hand);
     tcase_add_test(t, observe);
     tcase_add_test(t, observe_one);
