@@ -287,7 +287,7 @@ memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view
     }
     places_keep(g);
     publish_or_wait(g, p);
-    memo__store(&g->state, v->state);
+    memo__store_release(&g->state, v->state); /* after the plan: who waits for the state finds the endpoints */
     memo__view_drop(v); /* the plan's now */
     return MEMO_OK;
 }

@@ -223,7 +223,7 @@ static const char *missing(memo_client *c, char *what, size_t n)
     if (!c->shared.rules_ready)
         return "the rules";
     for (memo_service *s = c->shared.services; s; s = s->next) {
-        if (memo__load(&s->governor.state) == MEMO_VIEW_EMPTY) {
+        if (memo__load_acquire(&s->governor.state) == MEMO_VIEW_EMPTY) {
             (void)memo__text_copy(what, n, memo__text_of(s->governor.name));
             return what;
         }
