@@ -472,6 +472,7 @@ static __attribute__((noinline)) memo_status stop(struct memo__governor *g, stru
 {
     note(g, memo__load_acquire(&g->plan), k, now);
     k->phase = MEMO__CALL_DONE;
+    k->stopped = 1;
     k->status = status;
     k->last = now;
     return status;

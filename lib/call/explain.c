@@ -165,7 +165,7 @@ static void text_admit(struct telling *t)
     const struct memo__record *k = t->k;
     struct standing s;
     standing(t, &s);
-    bool refused = k->phase == MEMO__CALL_REFUSED || (k->phase == MEMO__CALL_ENDED && memo__refused(k->status) && !k->attempts);
+    bool refused = memo__refused(k->status) && !k->stopped;
     line(t, 0, "admit", refused ? "no" : k->would ? "observed" : "yes");
     if (refused)
         memo__put_format(&t->w, "%s: ", memo__status_name(k->status));
@@ -283,9 +283,8 @@ static void text(struct telling *t)
         text_try(t, i);
         text_outcome(t, i);
     }
-    if (t->k->attempts && t->k->status) {
+    if (t->k->stopped)
         line(t, took_ms(t->k), "stop", memo__status_name(t->k->status));
-    }
     memo__put_text(&t->w, "\n");
 }
 
@@ -343,7 +342,7 @@ static void json(struct telling *t)
     json_text(t, "view_state", memo__view_state_name(k->view_state));
     json_text(t, "route", t->route ? t->route->name : "");
     json_number(t, "took_ms", took_ms(k));
-    memo__put_format(&t->w, ",\"admitted\":%s,\"observed\":%s", k->attempts || !memo__refused(k->status) ? "true" : "false", k->would ? "true" : "false");
+    memo__put_format(&t->w, ",\"admitted\":%s,\"observed\":%s", k->stopped || !memo__refused(k->status) ? "true" : "false", k->would ? "true" : "false");
     if (s.breaker) {
         json_text(t, "breaker", phases[s.phase % 3]);
         memo__put_format(&t->w, ",\"breaker_calls\":%u,\"breaker_failed\":%u", s.calls, s.bad);

@@ -58,6 +58,7 @@ struct memo__record {
     uint8_t would, taken;           /* bits of memo__gate_result; in taken, limits count as in the route's gate */
     uint8_t why, why_route, why_want; /* the first route that was not taken */
     uint8_t view_state, subset, breaker_phase, probe;
+    uint8_t stopped;                /* admitted, and then there was no (further) attempt to make: status says why */
     char method_text[MEMO__RECORD_METHOD];
     char path[MEMO__RECORD_PATH];
     struct memo__try tries[MEMO__ATTEMPTS_MAX];
