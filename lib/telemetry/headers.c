@@ -3,57 +3,31 @@
 #include "telemetry/headers.h"
 #include <string.h>
 
-static const char pairs[] =
+const char memo__digit_pairs[201] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869"
     "707172737475767778798081828384858687888990919293949596979899";
 
-/* 1 to 20, for n >= 1: the bits times log10(2), and one more if that power of ten is reached. */
+/* 1 to 20: the bits times log10(2), and one more if that power of ten is reached. */
 static uint32_t decimal_digits(uint64_t n)
 {
     static const uint64_t power[] = {
         1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000, 10000000000000,
         100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000, UINT64_C(10000000000000000000),
     };
-    uint32_t guess = (uint32_t)(64 - __builtin_clzll(n)) * 1233 >> 12;
-    return guess + (n >= power[guess]);
+    uint32_t guess = (uint32_t)(64 - __builtin_clzll(n | 1)) * 1233 >> 12;
+    return guess + (n >= power[guess]) + (n == 0);
 }
 
-static char *put_long(char *to, uint64_t n)
+char *memo__put_decimal_long(char *to, uint64_t n)
 {
     char *end = to + decimal_digits(n), *p = end;
     for (; n >= 100; n /= 100)
-        memcpy(p -= 2, pairs + 2 * (n % 100), 2);
+        memcpy(p -= 2, memo__digit_pairs + 2 * (n % 100), 2);
     if (n >= 10)
-        memcpy(p - 2, pairs + 2 * n, 2);
+        memcpy(p - 2, memo__digit_pairs + 2 * n, 2);
     else
         p[-1] = (char)('0' + n);
     return end;
-}
-
-/* 10 to 9,999: four digits in one word, the leading zeros shifted out, all of it stored. */
-static inline char *put_short(char *to, uint32_t n)
-{
-    uint16_t high, low;
-    memcpy(&high, pairs + 2 * (n / 100), 2);
-    memcpy(&low, pairs + 2 * (n % 100), 2);
-    uint32_t zeros = 2u - (n >= 1000) - (n >= 100), four = (uint32_t)high | (uint32_t)low << 16;
-    four >>= 8 * zeros;
-    memcpy(to, &four, 4);
-    return to + 4 - zeros;
-}
-
-static inline char *put_decimal(char *to, uint64_t n)
-{
-    if (n < 10) { /* attempts */
-        *to = (char)('0' + n);
-        return to + 1;
-    }
-    return n < 10000 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? put_short(to, (uint32_t)n) : put_long(to, n);
-}
-
-char *memo__put_decimal(char *to, uint64_t n)
-{
-    return put_decimal(to, n);
 }
 
 bool memo__timeout_parse(struct memo__text value, int64_t *ns)
@@ -92,10 +66,10 @@ memo_status memo__headers_write(const struct memo__trace *t, const uint8_t span[
     char *at = HEADER(&out[i++], MEMO__HEADER_TRACEPARENT, buf, buf + MEMO__TRACEPARENT_BYTES);
     if (timeout_ms >= 0) {
         uint64_t ms = (uint64_t)(timeout_ms < MEMO__TIMEOUT_MOST / MEMO__MS ? timeout_ms : MEMO__TIMEOUT_MOST / MEMO__MS);
-        at = HEADER(&out[i++], MEMO__HEADER_TIMEOUT, at, put_decimal(at, ms));
+        at = HEADER(&out[i++], MEMO__HEADER_TIMEOUT, at, memo__put_decimal(at, ms));
     }
     if (attempt > 0)
-        HEADER(&out[i++], MEMO__HEADER_ATTEMPT, at, put_decimal(at, attempt));
+        HEADER(&out[i++], MEMO__HEADER_ATTEMPT, at, memo__put_decimal(at, attempt));
     *count = i;
     return MEMO_OK;
 }

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trace.c: traceparent, in and out. Reading is strict and happens once a request; writing happens for every attempt and takes 16 bytes at a time where the machine can (SSE2 is part of
- * every x86-64). */
+/* trace.c: traceparent, read strictly. It happens once a request; writing happens for every attempt and is in line. */
 #include "telemetry/trace.h"
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 static int digit(char c)
 {
@@ -66,53 +62,7 @@ void memo__trace_new(struct memo__trace *t, uint64_t draw1, uint64_t draw2)
     t->present = true;
 }
 
-#ifdef __SSE2__
-/* A digit of each nibble: '0' + n, and 39 more past 9. */
-static __m128i digits(__m128i nibbles)
-{
-    __m128i past = _mm_and_si128(_mm_cmpgt_epi8(nibbles, _mm_set1_epi8(9)), _mm_set1_epi8('a' - '0' - 10));
-    return _mm_add_epi8(_mm_add_epi8(nibbles, _mm_set1_epi8('0')), past);
-}
-
-static void hex16(const uint8_t *from, char *to)
-{
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)from), mask = _mm_set1_epi8(15);
-    __m128i high = digits(_mm_and_si128(_mm_srli_epi16(x, 4), mask)), low = digits(_mm_and_si128(x, mask));
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_unpacklo_epi8(high, low));
-    _mm_storeu_si128((__m128i *)(void *)(to + 16), _mm_unpackhi_epi8(high, low));
-}
-
-static void hex8(const uint8_t *from, char *to)
-{
-    __m128i x = _mm_loadl_epi64((const __m128i *)(const void *)from), mask = _mm_set1_epi8(15);
-    __m128i high = _mm_and_si128(_mm_srli_epi16(x, 4), mask), low = _mm_and_si128(x, mask);
-    _mm_storeu_si128((__m128i *)(void *)to, digits(_mm_unpacklo_epi8(high, low)));
-}
-#else
-static void hex(const uint8_t *from, char *to, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        to[2 * i] = "0123456789abcdef"[from[i] >> 4];
-        to[2 * i + 1] = "0123456789abcdef"[from[i] & 15];
-    }
-}
-
-static void hex16(const uint8_t *from, char *to) { hex(from, to, 16); }
-static void hex8(const uint8_t *from, char *to) { hex(from, to, 8); }
-#endif
-
 void memo__trace_hex(const uint8_t id[16], char out[32])
 {
-    hex16(id, out);
-}
-
-void memo__trace_format(const uint8_t id[16], const uint8_t span[8], uint8_t flags, char out[MEMO__TRACEPARENT_BYTES])
-{
-    memcpy(out, "00-", 3);
-    hex16(id, out + 3);
-    out[35] = '-';
-    hex8(span, out + 36);
-    out[52] = '-';
-    out[53] = '0';
-    out[54] = (char)('0' + (flags & (MEMO__TRACE_SAMPLED | MEMO__TRACE_RANDOM)));
+    memo__hex16(id, out);
 }
