@@ -30,6 +30,15 @@ static pid_t sleeper(struct memo__owner *o)
     return pid;
 }
 
+/* valgrind 3.19 does not know pidfd_open; everything but the descriptor is looked at there, too. */
+static bool without_pidfd(void)
+{
+    int fd = host->pid_open(host->user, getpid());
+    if (fd >= 0)
+        close(fd);
+    return fd == -ENOSYS;
+}
+
 START_TEST(test_who_am_i)
 {
     struct memo__owner a, b;
@@ -52,11 +61,14 @@ START_TEST(test_life_and_death)
     memo__owner_self(host, &me);
     pid_t pid = sleeper(&them);
     ck_assert_int_eq(memo__owner_judge(host, &me, &them, &fd), MEMO__OWNER_ALIVE);
-    ck_assert_int_ge(fd, 0);
+    ck_assert(fd >= 0 || without_pidfd());
     struct pollfd p = { .fd = fd, .events = POLLIN };
     ck_assert_int_eq(poll(&p, 1, 0), 0);
     kill(pid, SIGKILL);
-    ck_assert_int_eq(poll(&p, 1, 5000), 1);
+    if (fd >= 0)
+        ck_assert_int_eq(poll(&p, 1, 5000), 1);
+    else
+        ck_assert_int_eq(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
     close(fd);
     ck_assert_int_eq(memo__owner_judge(host, &me, &them, NULL), MEMO__OWNER_GONE); /* a zombie */
     waitpid(pid, NULL, 0);
