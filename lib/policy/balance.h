@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* balance.h: which of these endpoints shall it be?
  *
- * One file per policy, each a `struct memo__balancer`; balance.c has the table and what all of them share: who may be picked at all, panic, and the fall back to one that
- * was tried. Skipped: weight 0, ejected, those whose own breaker refuses, those already tried in this call. If only tried ones are left, one is tried again and said so.
- * Panic: when fewer than panic_below of the candidates are not ejected, ejection is ignored (it is probably us, not them), and said so.
+ * One file per policy, each a `struct memo__balancer`; balance.c has the table and what all of them share: who may be picked at all, panic, and the
+ * fall back to one that was tried. Skipped: weight 0, ejected, those whose own breaker refuses, those already tried in this call. If only tried
+ * ones are left, one is tried again and said so. Panic: when fewer than panic_below of the candidates are not ejected, ejection is ignored (it is
+ * probably us, not them), and said so.
  *
- * Reads only, but for the stripe's round robin word. Endpoint breakers are asked (memo__breaker_check), not entered: the caller admits the one that was picked, and on a lost race
- * picks again with that slot among `tried`. */
+ * Reads only, but for the stripe's round robin word. Endpoint breakers are asked (memo__breaker_check), not entered: the caller admits the one that
+ * was picked, and on a lost race picks again with that slot among `tried`. */
 #ifndef MEMO__POLICY_BALANCE_H
 #define MEMO__POLICY_BALANCE_H
 #include <memo/status.h>
@@ -115,8 +116,8 @@ static inline float memo__balance_score_of_one(const struct memo__endpoint_part 
     return (cost < MEMO__COST_FLOOR ? MEMO__COST_FLOOR : cost) / (float)(int32_t)weight;
 }
 
-/* Draws two and picks the one that costs less, the first if they are equal. NULL: not the case, memo__balance_pick decides; else this stripe's part of the one that was picked. The caller has seen
- * that none is ejected or tried, and that endpoints have no breakers. */
+/* Draws two and picks the one that costs less, the first if they are equal. NULL: not the case, memo__balance_pick decides; else this stripe's part
+ * of the one that was picked. The caller has seen that none is ejected or tried, and that endpoints have no breakers. */
 static inline struct memo__endpoint_part *memo__balance_quick(const struct memo__fleet *f, const struct memo__candidates *from, const struct memo__balance_rule *rule,
                                                               struct memo__stripe stripe, uint32_t stripes_active, memo__instant now, uint64_t draw, struct memo__pick *out)
 {

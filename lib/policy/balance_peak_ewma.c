@@ -3,14 +3,17 @@
  *
  *   cost = average latency * (calls under way + 1) / weight
  *
- * Averages are kept per stripe, so they are merged here: the mean over the active stripes, weighted by recency exp(-age/decay), times the recency of the freshest. A mean, not the maximum:
- * with many threads the maximum is everybody's worst hiccup and says little about the endpoint, while one slow answer among 16 stripes still moves the mean by its size / 16. The last factor
- * lets an average fade when nobody calls, so that an endpoint that was slow is asked again. Calls under way are summed over the stripes.
+ * Averages are kept per stripe, so they are merged here: the mean over the active stripes, weighted by recency exp(-age/decay), times the recency
+ * of the freshest. A mean, not the maximum: with many threads the maximum is everybody's worst hiccup and says little about the endpoint, while one
+ * slow answer among 16 stripes still moves the mean by its size / 16. The last factor lets an average fade when nobody calls, so that an endpoint
+ * that was slow is asked again. Calls under way are summed over the stripes.
  *
- * An average fades for the first call only: while calls are under way it counts as it was, or as long as nothing was heard of the endpoint (up to 100 ms), whichever is more. Else one
- * that was idle, and so costs next to nothing, and now hangs, would be given calls until their number makes up for that: dozens, before the first of them times out.
+ * An average fades for the first call only: while calls are under way it counts as it was, or as long as nothing was heard of the endpoint (up to
+ * 100 ms), whichever is more. Else one that was idle, and so costs next to nothing, and now hangs, would be given calls until their number makes up
+ * for that: dozens, before the first of them times out.
  *
- * One that was never measured costs next to nothing until it has a call under way, and then as much as 100 ms: newcomers are tried at once, by one call at a time. */
+ * One that was never measured costs next to nothing until it has a call under way, and then as much as 100 ms: newcomers are tried at once, by one
+ * call at a time. */
 #include "policy/balance.h"
 
 #define MORE_DRAWS 8 /* if one of the two may not be picked; beyond, a scan */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* balance_round_robin.c: each in turn, whatever its weight (but 0).
  *
- * A word per stripe, so that threads share nothing; stripes start at different places (golden ratio), or they would walk in step. The word moves past those that were skipped,
- * so that the neighbour of an ejected endpoint does not get twice its share. */
+ * A word per stripe, so that threads share nothing; stripes start at different places (golden ratio), or they would walk in step. The word moves
+ * past those that were skipped, so that the neighbour of an ejected endpoint does not get twice its share. */
 #include "policy/balance.h"
 
 static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* breaker.c: the turns of a breaker and its window. See breaker.h for the picture.
  *
- * A window is 10 buckets, turned by whoever first reports in a new one. On a shared stripe a count that arrives while another thread turns the same bucket may be lost: a handful of
- * calls a window, which a share does not notice. Totals stay the sum of the buckets in every case, because what leaves a bucket is exchanged, not read.
+ * A window is 10 buckets, turned by whoever first reports in a new one. On a shared stripe a count that arrives while another thread turns the same
+ * bucket may be lost: a handful of calls a window, which a share does not notice. Totals stay the sum of the buckets in every case, because what
+ * leaves a bucket is exchanged, not read.
  *
- * The sum over all stripes is taken only if this report is bad, or if this stripe alone is over a threshold (then a good report may have been the one that fills minCalls). On one
- * stripe that is exact; on several, a breaker whose minCalls was filled by another stripe's good report opens with the next bad one. */
+ * The sum over all stripes is taken only if this report is bad, or if this stripe alone is over a threshold (then a good report may have been the
+ * one that fills minCalls). On one stripe that is exact; on several, a breaker whose minCalls was filled by another stripe's good report opens with
+ * the next bad one. */
 #include "policy/breaker.h"
 
 #include <string.h>

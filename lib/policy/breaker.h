@@ -10,8 +10,8 @@
  *   [ since: ticks ][ epoch    ][ successes ][ phase ]     a tick is 2^14 ns (16.4 us); 40 bits of them are 208 days
  *
  * Every turn raises the epoch; a permit names the epoch that it was given in, and its report is dropped in any other. A probe is a lease that
- * expires: a caller that vanished cannot wedge the breaker. The window is 10 buckets a stripe with running totals; a part of another epoch counts as empty,
- * so nobody ever clears another thread's part. All memory zeroed is a closed breaker. */
+ * expires: a caller that vanished cannot wedge the breaker. The window is 10 buckets a stripe with running totals; a part of another epoch counts
+ * as empty, so nobody ever clears another thread's part. All memory zeroed is a closed breaker. */
 #ifndef MEMO__POLICY_BREAKER_H
 #define MEMO__POLICY_BREAKER_H
 #include "base/instant.h"
@@ -88,7 +88,8 @@ static inline bool memo__breaker_admit(struct memo__breaker *b, const struct mem
     return true;
 }
 
-/* Records an attempt that was neither failed nor slow, where that is two additions: closed, and nothing else in this stripe's window. false: nothing was done, memo__breaker_report is due. */
+/* Records an attempt that was neither failed nor slow, where that is two additions: closed, and nothing else in this stripe's window. false:
+ * nothing was done, memo__breaker_report is due. */
 static inline bool memo__breaker_report_good(const struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe, struct memo__permit permit,
                                              memo__instant now)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulkhead.h: how many calls of a service may be under way at once?
  *
- * Permits are a fixed number, never made and never destroyed: centre + held by stripes + under way = max. So it is never above max. A permit that comes
- * back stays with the stripe: in the steady state nothing shared is written. With `exact` the centre alone counts, so that "free" is one word.
- * A smaller max after a reload may leave the centre negative: returned permits then go there until the debt is paid. */
+ * Permits are a fixed number, never made and never destroyed: centre + held by stripes + under way = max. So it is never above max. A permit that
+ * comes back stays with the stripe: in the steady state nothing shared is written. With `exact` the centre alone counts, so that "free" is one
+ * word. A smaller max after a reload may leave the centre negative: returned permits then go there until the debt is paid. */
 #ifndef MEMO__POLICY_BULKHEAD_H
 #define MEMO__POLICY_BULKHEAD_H
 #include "model/rules.h"

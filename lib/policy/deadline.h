@@ -4,7 +4,8 @@
 #define MEMO__POLICY_DEADLINE_H
 #include "base/instant.h"
 
-/* When the whole call has to be over: the least of the route's timeout, the caller's own (0 or less: none) and the inherited deadline (MEMO__NEVER: none). */
+/* When the whole call has to be over: the least of the route's timeout, the caller's own (0 or less: none) and the inherited deadline (MEMO__NEVER:
+ * none). */
 static inline memo__instant memo__deadline(memo__instant now, int64_t route_timeout, int64_t callers_timeout, memo__instant inherited)
 {
     int64_t timeout = callers_timeout > 0 && callers_timeout < route_timeout ? callers_timeout : route_timeout;

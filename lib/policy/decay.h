@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* decay.h: exp(-dt / tau) in half a nanosecond, for moving averages.
  *
- * 1,024 steps over [0, 8) from two tables of 32, exp(-i/4) and exp(-j/128): 256 bytes that stay in the first cache. Error below 0.008, which an average over
- * noisy latencies does not notice; beyond 8 tau it is 0. */
+ * 1,024 steps over [0, 8) from two tables of 32, exp(-i/4) and exp(-j/128): 256 bytes that stay in the first cache. Error below 0.008, which an
+ * average over noisy latencies does not notice; beyond 8 tau it is 0. */
 #ifndef MEMO__POLICY_DECAY_H
 #define MEMO__POLICY_DECAY_H
 #include <stdint.h>

@@ -6,8 +6,8 @@
  *   slot   0..63 | 64..191 | 192..447 | ...            chunk and offset by one count of leading zeros
  *   chunk  [ states: 64 B each ][ stripe 0's parts: 16 B each ][ stripe 1's parts ] ...
  *
- * The state is read by every pick and report and written by failures only; the parts are written by their stripe only. The owner hands in zeroed memory;
- * zero is a fresh endpoint. With breakers of scope instance, a second block per chunk has the same shape. 11 chunks are 131,008 slots. */
+ * The state is read by every pick and report and written by failures only; the parts are written by their stripe only. The owner hands in zeroed
+ * memory; zero is a fresh endpoint. With breakers of scope instance, a second block per chunk has the same shape. 11 chunks are 131,008 slots. */
 #ifndef MEMO__POLICY_FLEET_H
 #define MEMO__POLICY_FLEET_H
 #include <string.h>
@@ -57,7 +57,8 @@ void memo__fleet_chunk_attach(struct memo__fleet *f, uint32_t k, void *zeroed);
 /* The same for breakers of scope instance. */
 size_t memo__fleet_breakers_size(uint32_t k, uint32_t stripes);
 void memo__fleet_breakers_attach(struct memo__fleet *f, uint32_t k, void *zeroed);
-/* A fresh endpoint moves into a slot: its generation is raised, all it had is forgotten. By the owner, when nobody picks it; see memo__outlier_forget first. */
+/* A fresh endpoint moves into a slot: its generation is raised, all it had is forgotten. By the owner, when nobody picks it; see
+ * memo__outlier_forget first. */
 uint32_t memo__fleet_renew(struct memo__fleet *f, uint32_t slot);
 
 static inline uint32_t memo__fleet_chunk_of(uint32_t slot)

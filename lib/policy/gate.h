@@ -4,8 +4,8 @@
  *   peek at all in order: breakers, limits, bulkhead  --one would refuse-->  refused by it; nothing was taken
  *   take all in the same order                        --one was lost to a race-->  all taken before are given back; refused by it
  *
- * So a refusal consumes no token and no probe. A gate whose rule has the mode observe (compiled rules carry the mode that holds for them) never refuses: what it would have done is a bit in
- * `would`. */
+ * So a refusal consumes no token and no probe. A gate whose rule has the mode observe (compiled rules carry the mode that holds for them) never
+ * refuses: what it would have done is a bit in `would`. */
 #ifndef MEMO__POLICY_GATE_H
 #define MEMO__POLICY_GATE_H
 #include <memo/status.h>
@@ -63,8 +63,9 @@ void memo__gate_undo(const struct memo__gate *g, struct memo__stripe stripe, con
 
 bool memo__gate_lost(const struct memo__gate *g, struct memo__stripe stripe, uint32_t limits); /* gives the first so many limits' tokens back; false */
 
-/* As almost every call enters: the breaker closed, tokens and permits lent to this stripe; so all would say yes, and are taken without being asked twice. *epoch: of the breaker's permit.
- * false: something is not at hand, or was lost to a race; nothing was taken, and memo__gate_enter decides. */
+/* As almost every call enters: the breaker closed, tokens and permits lent to this stripe; so all would say yes, and are taken without being asked
+ * twice. *epoch: of the breaker's permit. false: something is not at hand, or was lost to a race; nothing was taken, and memo__gate_enter decides.
+ * */
 static inline bool memo__gate_quick(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, uint32_t *epoch)
 {
     uint64_t word = g->breakers_count ? memo__load(&g->breakers[0].breaker->word) : 0;

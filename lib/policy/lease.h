@@ -4,8 +4,9 @@
  *   centre  --a batch, when a stripe has none-->  stripe 0 [held]   stripe 1 [held] ...
  *                                                     ^---- one at a time, when the centre is dry: stolen by compare-and-swap
  *
- * A thief consumes what it steals at once: things never travel between two words unseen, except from the centre to a stripe, where `coming` announces them.
- * So the sum of all `held` and `coming`, read in that order, never misses one. Limiter and bulkhead differ only in what their centre is. */
+ * A thief consumes what it steals at once: things never travel between two words unseen, except from the centre to a stripe, where `coming`
+ * announces them. So the sum of all `held` and `coming`, read in that order, never misses one. Limiter and bulkhead differ only in what their
+ * centre is. */
 #ifndef MEMO__POLICY_LEASE_H
 #define MEMO__POLICY_LEASE_H
 #include "base/instant.h"

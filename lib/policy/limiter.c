@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limiter.c: the centre of a token bucket.
  *
- * Why it is never above burst + rate * t. Let B be burst in time (capacity), L(s) what all stripes held at time s, C(s) the centre. A bucket that counts leased tokens as still in it has
- * C + L <= B at any time; what would flow in beyond is lost. When the centre is moved, now, everything about it is known as of the last move (`touched`), and since then it only grew by time. So
- * it is clamped to the least of B - L(s) + (now - s) over s since then, but never below what it was. L is read now; of what it was in between only this is known: nothing was
- * consumed after `last` (the latest used_at), and no stripe ever holds more than a batch:
+ * Why it is never above burst + rate * t. Let B be burst in time (capacity), L(s) what all stripes held at time s, C(s) the centre. A bucket that
+ * counts leased tokens as still in it has C + L <= B at any time; what would flow in beyond is lost. When the centre is moved, now, everything
+ * about it is known as of the last move (`touched`), and since then it only grew by time. So it is clamped to the least of B - L(s) + (now - s)
+ * over s since then, but never below what it was. L is read now; of what it was in between only this is known: nothing was consumed after `last`
+ * (the latest used_at), and no stripe ever holds more than a batch:
  *
  *   for s >= last:  B - L(now)                             nothing has changed since
  *   for s <  last:  B - stripes * batch + (now - last)
  *
- * and the lesser of the two is safe. So after a pause of stripes * batch tokens (at most 3/4 of the burst) the whole burst is there; within it a bit less may be. A thread between the centre
- * and its part announces its batch in `coming`. `used_at` is written before a token goes, `touched` after the centre was moved: if it is too old, the clamp is only tighter. */
+ * and the lesser of the two is safe. So after a pause of stripes * batch tokens (at most 3/4 of the burst) the whole burst is there; within it a
+ * bit less may be. A thread between the centre and its part announces its batch in `coming`. `used_at` is written before a token goes, `touched`
+ * after the centre was moved: if it is too old, the clamp is only tighter. */
 #include "policy/limiter.h"
 
 #include <string.h>
@@ -51,7 +53,8 @@ bool memo__limiter_same(const struct memo__limiter *l, const struct memo__limit_
     return l->interval == interval && l->burst == burst_of(rule, interval);
 }
 
-/* What the centre may hold, in time: see above. For the caller's own stripe, what it knows: when it last consumed, and that its own announcement is not yet taken. */
+/* What the centre may hold, in time: see above. For the caller's own stripe, what it knows: when it last consumed, and that its own announcement is
+ * not yet taken. */
 static int64_t room(const struct memo__limiter *l, const struct memo__striped *parts, memo__instant now, uint32_t own, memo__instant own_used, bool own_coming)
 {
     if (l->batch == 1)
@@ -98,7 +101,8 @@ bool memo__limiter_check_slow(const struct memo__limiter *l, const struct memo__
     return sixteenths(now) - memo__load(&l->empty) >= l->interval || (l->batch > 1 && memo__lease_any(parts));
 }
 
-/* Fills this stripe's lease, taking one token of it; only who holds the gate does, and only if it is still empty, so that no stripe holds more than a batch. */
+/* Fills this stripe's lease, taking one token of it; only who holds the gate does, and only if it is still empty, so that no stripe holds more than
+ * a batch. */
 static bool refill(struct memo__limiter *l, const struct memo__striped *parts, struct memo__lease_part *own, struct memo__stripe stripe, memo__instant now)
 {
     memo__instant used = memo__load(&own->used_at);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limiter.h: a token bucket: at most burst at once, and rate in the long run.
  *
- * The centre is one word, the time at which the bucket was empty, in 1/16 ns (the generic cell rate algorithm, ITU-T I.371, seen from the other side): tokens =
- * (now - empty) / interval, at most burst. Taking n moves it n intervals on. Stripes lease batches of burst / 32 tokens; with a batch of 1 (burst < 64)
- * nothing is leased and the centre alone decides, exactly.
+ * The centre is one word, the time at which the bucket was empty, in 1/16 ns (the generic cell rate algorithm, ITU-T I.371, seen from the other
+ * side): tokens = (now - empty) / interval, at most burst. Taking n moves it n intervals on. Stripes lease batches of burst / 32 tokens; with a
+ * batch of 1 (burst < 64) nothing is leased and the centre alone decides, exactly.
  *
- * Never above burst + rate * t, in any window: what may flow into the centre is limited to burst less what is leased, and less what may have been leased and was
- * consumed unseen meanwhile. See limiter.c.
+ * Never above burst + rate * t, in any window: what may flow into the centre is limited to burst less what is leased, and less what may have been
+ * leased and was consumed unseen meanwhile. See limiter.c.
  *
  * The rule is read at init only (its shape is kept here): a rule of another count, period or burst needs a limiter of its own. */
 #ifndef MEMO__POLICY_LIMITER_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limiter_keyed.c: the table of buckets. A way's word is [ tag: 24, never 0 ][ empty: 40 ]; 0 is a way that was never used.
  *
- * Times wrap after 2^40 units (a thousand million intervals). A bucket whose `empty` seems to lie in the near future (another thread's clock reading was a bit later) counts as empty. */
+ * Times wrap after 2^40 units (a thousand million intervals). A bucket whose `empty` seems to lie in the near future (another thread's clock
+ * reading was a bit later) counts as empty. */
 #include "policy/limiter_keyed.h"
 
 #include <string.h>
@@ -94,7 +95,8 @@ static uint32_t victim(const struct memo__keyed *k, const uint64_t *set, uint64_
     return best;
 }
 
-/* A new bucket, less one token. If another thread made one for the same tag at the same time, the one in the lower way stays; then, or if the way was lost, false: look again. */
+/* A new bucket, less one token. If another thread made one for the same tag at the same time, the one in the lower way stays; then, or if the way
+ * was lost, false: look again. */
 static bool insert(struct memo__keyed *k, uint64_t *set, uint64_t tag, uint64_t now)
 {
     uint64_t was, other, fresh = way_of(tag, now - k->capacity + k->interval);

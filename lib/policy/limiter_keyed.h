@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limiter_keyed.h: a token bucket for every value of a header, in bounded memory.
  *
- * A set-associative table: the value's 64-bit hash (seeded by the owner, so that nobody outside can choose collisions) names a set of 8 ways, one cache line.
- * A way is one word, 24 bits of tag and 40 bits of the time at which that bucket was empty, in units of which an interval has 512 to 1,023: every change is one
- * compare-and-swap. A value that is not there takes the way of the fullest bucket; if that was not full yet, somebody's count is forgotten: an eviction, counted.
- * Two values of the same set and tag share a bucket (one pair in 2^32). Memory zeroed and init'ed; the rule's shape is kept, as in limiter.h. */
+ * A set-associative table: the value's 64-bit hash (seeded by the owner, so that nobody outside can choose collisions) names a set of 8 ways, one
+ * cache line. A way is one word, 24 bits of tag and 40 bits of the time at which that bucket was empty, in units of which an interval has 512 to
+ * 1,023: every change is one compare-and-swap. A value that is not there takes the way of the fullest bucket; if that was not full yet, somebody's
+ * count is forgotten: an eviction, counted. Two values of the same set and tag share a bucket (one pair in 2^32). Memory zeroed and init'ed; the
+ * rule's shape is kept, as in limiter.h. */
 #ifndef MEMO__POLICY_LIMITER_KEYED_H
 #define MEMO__POLICY_LIMITER_KEYED_H
 #include "base/instant.h"

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retry.h: is it worth another attempt, and when?
  *
- * Asked in this order, and the first no is the reason: was it a failure at all, attempts left, is the outcome listed, may this method be sent twice (a request that was never sent: any), Retry-After and
- * backoff within the time left, budget. Backoff: initial * multiplier^(n-1), at most max, times a uniform draw ("full jitter", Brooker 2015).
+ * Asked in this order, and the first no is the reason: was it cancelled, is the outcome listed, are attempts left, may this method be sent twice (a
+ * request that was never sent: any), do backoff and Retry-After fit into the time left, budget. Backoff: initial * multiplier^(n-1), at most max,
+ * times a uniform draw ("full jitter", Brooker 2015).
  *
- * The budget is a bucket of 10 tokens, full at first: every call adds `budget` of a token, every retry takes a whole one (as gRPC A6 and Finagle's RetryBudget). It is taken when the retry is decided, before
- * its wait: retries in backoff count. Calls only add to a word of their stripe; a retry sums them up and compares with what was ever consumed; what would be
- * beyond 10 is forfeited then, which is the same as if it had never been added. A budget of 0 forbids retries. */
+ * The budget is a bucket of 10 tokens, full at first: every call adds `budget` of a token, every retry takes a whole one (as gRPC A6 and Finagle's
+ * RetryBudget). It is taken when the retry is decided, before its wait: retries in backoff count. Calls only add to a word of their stripe; a retry
+ * sums them up and compares with what was ever consumed; what would be beyond 10 is forfeited then, which is the same as if it had never been
+ * added. A budget of 0 forbids retries. */
 #ifndef MEMO__POLICY_RETRY_H
 #define MEMO__POLICY_RETRY_H
 #include <memo/call.h>

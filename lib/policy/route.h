@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* route.h: which route does a call take, and to which subset of the endpoints?
  *
- * Routes are tried in the document's order, the first that matches wins, the last ("default") always does. All conditions of a route must hold: method, path, headers, in that order; the first that does not of the
- * first route tried is kept, for the sentence "canary not taken: header x-canary absent".
+ * Routes are tried in the document's order, the first that matches wins, the last ("default") always does. All conditions of a route must hold:
+ * method, path, headers, in that order; the first that does not of the first route tried is kept, for the sentence "canary not taken: header
+ * x-canary absent".
  *
- * Headers arrive as the caller has them: memo__wants finds in a few nanoseconds whether the rules read one at all, by a mask of lengths first (most headers end there), then by
- * comparing with those of the same length; the caller fills `values` by the index that it gets. */
+ * Headers arrive as the caller has them: memo__wants finds in a few nanoseconds whether the rules read one at all, by a mask of lengths first (most
+ * headers end there), then by comparing with those of the same length; the caller fills `values` by the index that it gets. */
 #ifndef MEMO__POLICY_ROUTE_H
 #define MEMO__POLICY_ROUTE_H
 #include "base/text.h"

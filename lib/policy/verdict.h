@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verdict.h: was this the endpoint's failure?
  *
- * By the rules: no answer (connect failure, reset, timeout, not its protocol) and 5xx failed; everything else succeeded, 4xx too: the endpoint worked, the request was wrong. 429 and
- * RESOURCE_EXHAUSTED are a healthy endpoint that declines: no failure for breaker and ejection (ejecting it would push its load to the next), but retried if the rules list them. gRPC: UNKNOWN,
- * DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS failed (what maps to 5xx by google/rpc/code.proto), but for UNIMPLEMENTED, which every endpoint would answer. Cancelled, by us or as gRPC
+ * By the rules: no answer (connect failure, reset, timeout, not its protocol) and 5xx failed; everything else succeeded, 4xx too: the endpoint
+ * worked, the request was wrong. 429 and RESOURCE_EXHAUSTED are a healthy endpoint that declines: no failure for breaker and ejection (ejecting it
+ * would push its load to the next), but retried if the rules list them. gRPC: UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS
+ * failed (what maps to 5xx by google/rpc/code.proto), but for UNIMPLEMENTED, which every endpoint would answer. Cancelled, by us or as gRPC
  * CANCELLED, teaches nothing. The caller's own word wins over all of it. */
 #ifndef MEMO__POLICY_VERDICT_H
 #define MEMO__POLICY_VERDICT_H

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.c: reads the cases of tests/vectors (README.md says what they mean), tells each of them to the engine, and compares what it decided with what is expected.
+/* run.c: reads the cases of tests/vectors (README.md says what they mean), tells each of them to the engine, and compares what it decided with what
+ * is expected.
  *
- * Every step makes an object of what happened; `expect` is the part of it that matters. Prints TAP, so that a failing case says its step and both values. */
+ * Every step makes an object of what happened; `expect` is the part of it that matters. Prints TAP, so that a failing case says its step and both
+ * values. */
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <math.h>
@@ -126,7 +128,8 @@ static uint32_t candidate_of(const struct story *s, const struct call *c, const 
     return 0;
 }
 
-/* "0x..": the 64 bits. A number: that share of 2^64. [a, b]: what makes a choice of two look at a and b first. Nothing: the next of the case's stream. */
+/* "0x..": the 64 bits. A number: that share of 2^64. [a, b]: what makes a choice of two look at a and b first. Nothing: the next of the case's
+ * stream. */
 static uint64_t draw(struct story *s, const cJSON *step, const struct call *c)
 {
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(step, "draw");

@@ -248,7 +248,8 @@ START_TEST(slow_one_and_its_return)
 }
 END_TEST
 
-/* One that was idle, and so costs next to nothing, now takes calls and answers none: it gets a few, not dozens, in the second before the first of them times out. */
+/* One that was idle, and so costs next to nothing, now takes calls and answers none: it gets a few, not dozens, in the second before the first of
+ * them times out. */
 START_TEST(one_that_hangs)
 {
     uint32_t hanging = 0;

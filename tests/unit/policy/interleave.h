@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* interleave.h: what if another thread came in just here?
  *
- * Included before any source of lib/policy, it puts a seam before every compare-and-swap: `meanwhile` is what the other thread does there, once. So each race is a story on a
- * timeline, and no test has to hope for one. The sources are the program's own: the library's are not linked then. */
+ * Included before any source of lib/policy, it puts a seam before every compare-and-swap: `meanwhile` is what the other thread does there, once. So
+ * each race is a story on a timeline, and no test has to hope for one. The sources are the program's own: the library's are not linked then. */
 #ifndef MEMO__TESTS_POLICY_INTERLEAVE_H
 #define MEMO__TESTS_POLICY_INTERLEAVE_H
 #include <stddef.h>

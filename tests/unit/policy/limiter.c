@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limiter.c: the bucket on a timeline, leases, stealing, and the promise: never above burst + rate * t in any window, and nobody refused while a token is anywhere. */
+/* limiter.c: the bucket on a timeline, leases, stealing, and the promise: never above burst + rate * t in any window, and nobody refused while a
+ * token is anywhere. */
 #include "policy/limiter.h"
 #include "story.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* races.c: two threads, interleaved by hand at every compare-and-swap of lib/policy: each lost race, and what must hold after it. A program of its own: see interleave.h. */
+/* races.c: two threads, interleaved by hand at every compare-and-swap of lib/policy: each lost race, and what must hold after it. A program of its
+ * own: see interleave.h. */
 #include "interleave.h"
 #include "policy/breaker.c"
 #include "policy/lease.c"

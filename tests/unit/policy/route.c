@@ -207,7 +207,8 @@ START_TEST(wants_of_other_lengths)
 }
 END_TEST
 
-/* Every length, every byte of it: the other case is the same, one bit off is not, and what is no letter has no case ('^' and '~', '-' and a carriage return differ by its bit alone). */
+/* Every length, every byte of it: the other case is the same, one bit off is not, and what is no letter has no case ('^' and '~', '-' and a
+ * carriage return differ by its bit alone). */
 START_TEST(wants_of_every_length)
 {
     struct memo__wants w;
