@@ -360,11 +360,13 @@ static const struct memo__pool *pool_of(const struct memo__plan *p, const struct
 
 static __attribute__((noinline)) void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)
 {
-    uint32_t returned[16], n = memo__outlier_sweep(&g->outlier, &g->fleet, &p->all.from, now, returned, 16);
+    const struct memo__candidates every = { .count = p->fleet_slots };
+    uint32_t returned[16], n = memo__outlier_sweep(&g->outlier, &g->fleet, &every, now, returned, 16);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t e = returned[i] < p->slots_count ? p->by_slot[returned[i]] : UINT32_MAX;
-        struct memo__turn t = { .kind = MEMO_EVENT_EJECTION, .service = g->name, .subject = e < p->view->count ? memo__view_text(p->view, p->view->entries[e].id) : "",
-                                .text = "returned" };
+        if (e == UINT32_MAX)
+            continue; /* it has left meanwhile */
+        struct memo__turn t = { .kind = MEMO_EVENT_EJECTION, .service = g->name, .subject = memo__view_text(p->view, p->view->entries[e].id), .text = "returned" };
         g->world->turned(g->world, &t);
     }
 }
@@ -544,7 +546,7 @@ memo_status memo_call_inject(const memo_call *call, const memo_attempt *a, char 
     if (!sealed(k) || a->number < 1 || a->number > k->attempts)
         return MEMO_E_STATE;
     memo__span_of(memo__mix64(k->id + (uint64_t)a->number), span);
-    return memo__headers_write(&k->trace, span, a->timeout_ms, (uint32_t)a->number, buf, n, out, max, count);
+    return memo__headers_of_attempt(&k->trace, span, a->timeout_ms, (uint32_t)a->number, buf, n, out, max, count);
 }
 
 /* report */
@@ -763,9 +765,10 @@ static __attribute__((noinline)) void undo(const struct memo__plan *p, struct me
     if (p->rules->revision != k->revision)
         return;
     const struct memo__gate *gate = &p->gates[k->route];
+    uint32_t taken = p->keyed >> k->route & 1 ? k->taken : ~(uint32_t)k->would; /* who was let in the short way took all */
     for (uint32_t i = 0; i < gate->limits_count; i++) {
         const struct memo__gate_limit *l = &gate->limits[i];
-        if (!(k->taken & MEMO__GATE_LIMIT_BIT(i)))
+        if (!(taken & MEMO__GATE_LIMIT_BIT(i)))
             continue;
         if (l->limiter)
             memo__limiter_give(l->limiter, &l->parts, r->stripe);

@@ -194,9 +194,12 @@ static void places_undo(struct memo__governor *g, const struct places_before *wa
         g->departed[i].back = false;
 }
 
-static void places_keep(struct memo__governor *g)
+/* Who has left is ejected no more: it must not take the place, among the few that may be, of who fails next. */
+static void places_keep(struct memo__governor *g, const struct places_before *was)
 {
     uint32_t kept = 0;
+    for (uint32_t i = was->departed_count; i < g->departed_count; i++)
+        memo__outlier_forget(&g->outlier, memo__fleet_state(&g->fleet, g->departed[i].slot));
     for (uint32_t i = 0; i < g->departed_count; i++)
         if (!g->departed[i].back)
             g->departed[kept++] = g->departed[i];
@@ -285,7 +288,7 @@ memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view
         places_undo(g, &was);
         return s;
     }
-    places_keep(g);
+    places_keep(g, &was);
     publish_or_wait(g, p);
     memo__store_release(&g->state, v->state); /* after the plan: who waits for the state finds the endpoints */
     memo__view_drop(v); /* the plan's now */

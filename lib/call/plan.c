@@ -277,6 +277,7 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
         memo__plan_free(p);
         return MEMO_E_NO_MEMORY;
     }
+    p->fleet_slots = g->slots_used;
     p->view = memo__view_hold(v);
     p->rules = memo__rules_hold(r);
     *out = p;

@@ -52,6 +52,7 @@ struct memo__plan {
     struct memo__pool subsets[MEMO__SUBSETS_MAX];
     uint32_t *by_slot;                               /* slot -> entry of the view, or UINT32_MAX */
     uint32_t slots_count;                            /* of by_slot */
+    uint32_t fleet_slots;                            /* of the fleet that were ever used, departed endpoints' too */
     uint64_t keyed;                                  /* bit i: a limit of route i is by header */
     bool instance_breakers;                          /* some route has scope instance */
     struct memo__organ *breaker;                     /* of the service, or NULL */

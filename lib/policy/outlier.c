@@ -68,14 +68,15 @@ uint32_t memo__outlier_sweep(struct memo__outlier *o, const struct memo__fleet *
     uint32_t n = 0;
     (void)memo__exchange(&o->soonest, MEMO__NEVER); /* an ejection from now on lowers it again; those before are seen below */
     for (uint32_t i = 0; i < view->count; i++) {
-        struct memo__endpoint_state *s = memo__fleet_state(f, view->slots[i]);
+        uint32_t slot = view->slots ? view->slots[i] : i;
+        struct memo__endpoint_state *s = memo__fleet_state(f, slot);
         memo__instant until = memo__load_acquire(&s->ejected_until);
         if (until == 0)
             continue;
         if (until <= now && n < max) {
             if (memo__cas(&s->ejected_until, &until, (memo__instant)0)) {
                 (void)memo__fetch_sub(&o->ejected, 1u);
-                returned[n++] = view->slots[i];
+                returned[n++] = slot;
             }
             continue;
         }

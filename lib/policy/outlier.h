@@ -35,7 +35,8 @@ static inline bool memo__outlier_due(const struct memo__outlier *o, memo__instan
     return memo__load(&o->ejected) != 0 && memo__reached(now, memo__load(&o->soonest));
 }
 
-/* Returns those whose time is over, at most `max` of them; their slots go to `returned`. Each is returned by exactly one caller. */
+/* Returns those whose time is over, at most `max` of them; their slots go to `returned`. All that may be ejected must be looked at, also who is not pickable any more: `view` without
+ * slots is the first `count` slots of the fleet. Each is returned by exactly one caller. */
 uint32_t memo__outlier_sweep(struct memo__outlier *o, const struct memo__fleet *f, const struct memo__candidates *view, memo__instant now, uint32_t *returned,
                              uint32_t max);
 /* The endpoint leaves its slot: it is not counted any longer. */

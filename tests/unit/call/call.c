@@ -487,6 +487,20 @@ START_TEST(overloaded)
 }
 END_TEST
 
+/* The same for those that are let in the short way, by tokens that lie in the stripe. */
+START_TEST(nothing_sent_costs_nothing_however_often)
+{
+    begin(RULES("\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":100}]"), TWO);
+    for (int i = 0; i < 500; i++) {
+        memo_call k;
+        ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+        memo_call_end(&k);
+    }
+    ck_assert_uint_eq(tokens(0), 100);
+    stage_end(&s);
+}
+END_TEST
+
 /* A call that never made an attempt gives everything back, also its tokens. */
 START_TEST(nothing_was_sent)
 {
@@ -698,6 +712,35 @@ START_TEST(ejected_and_returned)
     ck_assert_str_eq(stage_turned(&s, MEMO_EVENT_EJECTION)->text, "returned");
     ck_assert_str_eq(stage_turned(&s, MEMO_EVENT_EJECTION)->subject, "c");
     ck_assert_uint_eq(s.g->outlier.ejected, 0);
+    stage_end(&s);
+}
+END_TEST
+
+/* Of three, one may be ejected. When that one leaves, drains, or is unhealthy, the next one may. */
+START_TEST(whoever_is_gone_takes_no_place_among_the_ejected)
+{
+    static const char *const then[] = { "b=10.0.0.2:80 c=10.0.0.3:80", "a=10.0.0.1:80;weight=0 b=10.0.0.2:80 c=10.0.0.3:80",
+                                        "a=10.0.0.1:80;healthy=0 b=10.0.0.2:80 c=10.0.0.3:80", "a=10.0.0.9:80 b=10.0.0.2:80 c=10.0.0.3:80" };
+    const char *id[] = { "a", "b" };
+    begin(RULES("\"outlier\":{\"consecutiveFailures\":5},\"balance\":{\"policy\":\"round-robin\"}," NO_RETRY), "a=10.0.0.1:80 b=10.0.0.2:80 c=10.0.0.3:80");
+    for (int which = 0; which < 2; which++) {
+        for (int bad = 0; bad < 5;) {
+            memo_call k;
+            memo_attempt a;
+            ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+            bool fails = strcmp(a.id, id[which]) == 0;
+            (void)stage_report(&k, &a, fails ? MEMO_OUTCOME_RESET : MEMO_OUTCOME_REPLIED, fails ? 0 : 200);
+            memo_call_end(&k);
+            bad += fails;
+        }
+        const struct stage_turn *t = stage_turned(&s, MEMO_EVENT_EJECTION);
+        ck_assert_ptr_nonnull(t);
+        ck_assert_str_eq(t->subject, id[which]);
+        ck_assert_ptr_nonnull(strstr(t->text, "ejected for 30000 ms"));
+        ck_assert_ptr_null(strstr(t->text, "would"));
+        ck_assert_int_eq(stage_view(&s, then[_i]), MEMO_OK);
+        stage_pass(&s, 40 * S);
+    }
     stage_end(&s);
 }
 END_TEST
@@ -1046,12 +1089,14 @@ Suite *suite_call_call(void)
     tcase_add_test(t, opened_by_a_good_answer);
     tcase_add_test(t, overloaded);
     tcase_add_test(t, nothing_was_sent);
+    tcase_add_test(t, nothing_sent_costs_nothing_however_often);
     tcase_add_test(t, limits_by_header);
     tcase_add_test(t, no_endpoint);
     tcase_add_test(t, stale);
     tcase_add_test(t, not_ready);
     tcase_add_test(t, the_endpoints_own_breaker);
     tcase_add_test(t, ejected_and_returned);
+    tcase_add_loop_test(t, whoever_is_gone_takes_no_place_among_the_ejected, 0, 4);
     tcase_add_test(t, too_many_fail);
     tcase_add_test(t, observed_only);
     tcase_add_test(t, disabled);

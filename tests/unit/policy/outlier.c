@@ -91,6 +91,20 @@ START_TEST(more_at_once_than_asked_for)
 }
 END_TEST
 
+/* Who is not pickable any more is found, too. */
+START_TEST(every_slot_of_the_fleet)
+{
+    const struct memo__candidates every = { .count = 10 };
+    uint32_t back[2];
+    fail3(7, 0);
+    view.count = 5;
+    ck_assert_uint_eq(sweep(30 * S, back, 2), 0);
+    ck_assert_uint_eq(memo__outlier_sweep(&o, &f, &every, 30 * S, back, 2), 1);
+    ck_assert_uint_eq(back[0], 7);
+    ck_assert_uint_eq(o.ejected, 0);
+}
+END_TEST
+
 START_TEST(at_most_its_share)
 {
     for (uint32_t i = 0; i < 3; i++)
@@ -159,6 +173,7 @@ Suite *suite_policy_outlier(void)
     tcase_add_test(t, in_a_row);
     tcase_add_test(t, returns);
     tcase_add_test(t, more_at_once_than_asked_for);
+    tcase_add_test(t, every_slot_of_the_fleet);
     tcase_add_test(t, at_most_its_share);
     tcase_add_test(t, small_views);
     tcase_add_test(t, ejected_again_before_a_sweep);
