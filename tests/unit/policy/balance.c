@@ -100,7 +100,7 @@ START_TEST(short_way)
     for (uint32_t i = 0; i < 5; i++)
         done(0, i, q.now, (i + 1) * MS);
     for (int i = 0; i < 100; i++) {
-        struct memo__pick quick;
+        struct memo__pick quick = { 0 };
         uint64_t draw = memo__draw_next(&state);
         struct memo__endpoint_part *part = memo__balance_quick(&f, &from, &rule, alone(0), 1, q.now, draw, &quick);
         ck_assert_int_eq(pick(draw), MEMO_OK);
