@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/status.h"
 #include "base/text.h"
 #include "call/explain.h"
 #include "client/client.h"
@@ -22,6 +23,7 @@ struct memo__admin {
     memo_client *client;         /* whose name and settings made the socket; NULL once it is gone */
     struct memo__httpd *httpd;
     char path[108], setting[108], name[MEMO__NAME_MAX];
+    bool too_long;               /* the setting is more than fits */
 };
 
 struct text { struct memo__alloc alloc; char *at; size_t n, room; bool failed; };
@@ -123,7 +125,7 @@ static bool path_of(struct memo__admin *a)
 {
     char where[80];
     if (a->setting[0])
-        return memo__text_copy(a->path, sizeof a->path, memo__text_of(a->setting));
+        return memo__text_copy(a->path, sizeof a->path, memo__text_of(a->setting)) && !a->too_long;
     if (!directory(where, sizeof where))
         return false;
     int used = snprintf(a->path, sizeof a->path, "%s/%.40s-%d.sock", where, a->name, (int)getpid());
@@ -137,7 +139,11 @@ static memo_status listen_here(struct memo__admin *a)
     memo_status s = memo__httpd_new(&a->engine->alloc, a->engine->loop, &o, on_request, a, &a->httpd);
     if (s != MEMO_OK)
         return s;
-    if (!path_of(a) || memo__httpd_listen_unix(a->httpd, a->path, 0600, &wrong) != MEMO_OK) {
+    if (!path_of(a))
+        (void)memo__fail(&wrong, s = MEMO_E_SETTING, "there is no directory for it, or its path is longer than %zu bytes", sizeof a->path - 1);
+    else
+        s = memo__httpd_listen_unix(a->httpd, a->path, 0600, &wrong);
+    if (s != MEMO_OK) {
         memo__client_log(a->client, MEMO_LOG_INFO, "admin socket %s: %s; memoctl explain --last cannot ask this process", a->path, wrong.message);
         memo__httpd_free(a->httpd);
         a->httpd = NULL;
@@ -156,7 +162,7 @@ memo_status memo__admin_open(struct memo__engine *g, memo_client *c, struct memo
         return MEMO_E_NO_MEMORY;
     a->engine = g;
     a->client = c;
-    (void)memo__text_copy(a->setting, sizeof a->setting, memo__text_of(where));
+    a->too_long = !memo__text_copy(a->setting, sizeof a->setting, memo__text_of(where));
     (void)memo__text_copy(a->name, sizeof a->name, memo__text_of(name[0] ? name : program_invocation_short_name));
     for (char *at = a->name; *at; at++)
         if (*at == '/')

@@ -4,6 +4,7 @@
  * new reads settings and does nothing else; start opens the sources under the turn; free accepts any state. Construction has one exit: memo_client_free tolerates half-built clients. */
 #define _GNU_SOURCE
 #include "client/client.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/status.h"
@@ -224,13 +225,13 @@ static const char *missing(memo_client *c, char *what, size_t n)
         return "the rules";
     for (memo_service *s = c->shared.services; s; s = s->next) {
         if (memo__load_acquire(&s->governor.state) == MEMO_VIEW_EMPTY) {
-            (void)memo__text_copy(what, n, memo__text_of(s->governor.name));
+            (void)snprintf(what, n, "a view of %s", s->governor.name);
             return what;
         }
     }
     for (memo_registration *r = c->shared.registrations; r; r = r->next) {
-        if (!r->told.acknowledged && !r->told.withdrawn && !r->told.orphan) {
-            (void)memo__text_copy(what, n, memo__text_of(r->lease.service));
+        if (memo__load(&r->wanted) && !r->told.acknowledged && !r->told.orphan) {
+            (void)snprintf(what, n, "the registration of %s/%s", r->lease.service, r->lease.id);
             return what;
         }
     }
@@ -245,13 +246,14 @@ memo_status memo_client_wait(memo_client *c, int64_t timeout_ms, memo_error *e)
     if (memo__load(&c->phase) != MEMO__RUNNING)
         return memo__fail(e, MEMO_E_STATE, "the client is not running");
     memo__instant until = timeout_ms < 0 ? MEMO__NEVER : memo__after_ms(memo__now(c->host), timeout_ms);
-    char name[MEMO__NAME_MAX];
+    char name[2 * MEMO__NAME_MAX + 32];
     memo__lock_take(&c->shared.lock);
-    const char *what;
-    while ((what = missing(c, name, sizeof name)) && memo__wait(&c->shared.lock, until))
+    while (missing(c, name, sizeof name) && memo__load(&c->phase) == MEMO__RUNNING && memo__wait(&c->shared.lock, until))
         ;
-    what = missing(c, name, sizeof name);
+    const char *what = missing(c, name, sizeof name);
     memo__lock_drop(&c->shared.lock);
+    if (memo__load(&c->phase) != MEMO__RUNNING)
+        return memo__fail(e, MEMO_E_STATE, "the client is being drained");
     return what ? memo__fail(e, MEMO_E_TIMEOUT, "after %lld ms still missing: %s", (long long)timeout_ms, what) : MEMO_OK;
 }
 
@@ -296,6 +298,9 @@ memo_status memo_client_drain(memo_client *c, int64_t timeout_ms)
     for (; r; r = r->next)
         memo__registration_unwant(r);
     memo__turn_drop();
+    memo__lock_take(&c->shared.lock);
+    memo__wake(&c->shared.lock); /* whoever waits for what will not come */
+    memo__lock_drop(&c->shared.lock);
     memo__store(&c->world.admits, 0);
     beginners_counted();
     memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
@@ -316,6 +321,7 @@ void memo_client_free(memo_client *c)
         return;
     memo__process_check();
     memo__store(&c->world.admits, 0);
+    memo__lines_close(c); /* a sink may call anything: it must not find half a client */
     if (memo__load(&c->phase) != MEMO__BUILT) {
         close_all(c);
         memo__http_pool_free(c->http);

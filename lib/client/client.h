@@ -31,7 +31,8 @@ struct memo_registration {
     memo_registration *next;         /* client->shared.lock, and changed only with the turn */
     const char *pairs[MEMO__LABELS_MAX][2];
     uint32_t weight;                 /* wanted when the state is "up" */
-    bool draining, wanted;
+    bool draining;
+    bool wanted;                     /* relaxed */
     struct {                         /* client->shared.lock */
         uint64_t token;
         memo__instant until;         /* boot clock */
@@ -51,6 +52,7 @@ struct memo__rules_source {
     struct memo__timer poll;
     uint64_t hash;                   /* of the text seen last, good or bad */
     uint64_t revision;
+    memo_status unreadable;          /* as it was told last */
     bool bad;                        /* what was seen last did not compile: the one before stays */
 };
 
@@ -82,7 +84,7 @@ struct memo_client {
         memo_log_fn *sink;
         void *sink_user;
         uint32_t sink_busy;
-        bool delivering;
+        bool delivering, closed;
         bool rules_ready;
     } shared;
 };
@@ -116,5 +118,7 @@ void memo__registrations_after_fork(memo_client *c);
 void memo__registration_unwant(memo_registration *r);
 void memo__orphans_free(memo_client *c); /* those freed by the caller whose withdrawal nobody acknowledged */
 
+/* No further line for the sink; it is not in use when this returns. */
+void memo__lines_close(memo_client *c);
 void memo__lines_drop(memo_client *c);
 #endif

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "base/text.h"
+
+#define TRIES 1000 /* the queue is full, and whoever writes its oldest place does not come to an end: this event is dropped, nobody waits */
 
 static void places_reset(struct memo__events *q)
 {
@@ -78,9 +81,13 @@ void memo__events_put(struct memo__events *q, const memo_event *e)
     memo_event oldest;
     if (!q->places)
         return;
-    while (!(p = claim(q, &q->write, 0, &ticket)))
-        if (take(q, &oldest))
+    for (uint32_t tries = 0; !(p = claim(q, &q->write, 0, &ticket)); tries++) {
+        bool taken = take(q, &oldest);
+        if (taken || tries == TRIES)
             (void)memo__fetch_add(&q->dropped, 1);
+        if (!taken && tries >= TRIES)
+            return;
+    }
     p->event = *e;
     memo__store_release(&p->turn, ticket + 1);
     tell(q);
@@ -92,6 +99,7 @@ static void tell_dropped(memo_event *e, uint64_t dropped)
     char text[sizeof e->text];
     memcpy(text, e->text, sizeof text);
     (void)snprintf(e->text, sizeof e->text, "(%llu dropped) %.120s", (unsigned long long)dropped, text);
+    memo__utf8_mend(e->text);
 }
 
 bool memo__events_take(struct memo__events *q, memo_event *out)

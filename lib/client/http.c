@@ -39,6 +39,16 @@ static struct kept *keep_of(memo_client *c, memo_http_reply *out)
     return k;
 }
 
+/* What the reply was used for before: no call is explained by another one, and has none of its headers. */
+static void forget(struct kept *k)
+{
+    if (!k)
+        return;
+    memset(k->call.opaque, 0, sizeof k->call.opaque);
+    k->answer.kind = MEMO_OUTCOME_CANCELLED;
+    k->answer.http_status = 0;
+}
+
 static memo_status check(const memo_service *s, const memo_http_request *q, memo_http_reply *out, memo_error *e)
 {
     memo_status wrong = MEMO_OK;
@@ -113,15 +123,21 @@ static memo_status status_of(const struct memo__http_answer *answer)
     }
 }
 
+/* How the last attempt went is how the call went: also where another one was wanted and could not begin (no time, nobody left). A refusal means that nothing was sent. */
 static memo_status attempts(memo_client *c, memo_call *k, const memo_http_request *q, struct memo__http_answer *answer, memo_error *e)
 {
-    for (int32_t again = 1; again;) {
+    bool tried = false;
+    for (int32_t again = 1; again; tried = true) {
         memo_attempt a = MEMO_INIT(memo_attempt);
         memo_status s = memo_call_next(k, &a);
+        if (s != MEMO_OK && tried)
+            break;
         if (s != MEMO_OK)
-            return answer->kind != MEMO_OUTCOME_REPLIED || !answer->http_status ? memo__fail(e, s, "%s", memo_status_name(s)) : MEMO_OK;
+            return memo__fail(e, s, "%s", memo_status_name(s));
         if (a.wait_ms > 0)
             pause_ms(a.wait_ms);
+        answer->kind = MEMO_OUTCOME_CANCELLED; /* without memory nothing is sent, and nothing is learned */
+        answer->http_status = 0;
         s = exchange(c, k, q, &a, answer);
         if (s == MEMO_E_ARGUMENT)
             return memo__fail(e, s, "%s", answer->error);
@@ -141,6 +157,7 @@ memo_status memo_http_perform(memo_service *s, const memo_http_request *q, memo_
         out->status = 0;
         out->body = "";
         out->body_bytes = 0;
+        forget(out->keep);
     }
     memo_status wrong = check(s, q, out, e);
     if (wrong != MEMO_OK)
@@ -150,8 +167,7 @@ memo_status memo_http_perform(memo_service *s, const memo_http_request *q, memo_
     if (!keep)
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for the reply");
     keep->call.size = sizeof keep->call;
-    keep->answer.kind = MEMO_OUTCOME_CANCELLED;
-    keep->answer.http_status = 0;
+    forget(keep);
     memo_call_facts f = { .size = sizeof f, .method = q->method ? q->method : "GET", .path = q->path ? q->path : "/", .key = q->key, .headers = q->headers,
                           .headers_count = q->headers_count, .parent = q->parent, .timeout_ms = q->timeout_ms };
     memo_status status = memo_call_begin(&keep->call, s, &f);
@@ -178,7 +194,7 @@ memo_status memo_http_get(memo_service *s, const char *path, memo_http_reply *ou
 const char *memo_http_reply_get(const memo_http_reply *r, const char *header)
 {
     const struct kept *k = r ? r->keep : NULL;
-    return k && header ? memo__http_answer_get(&k->answer, header) : NULL;
+    return k && header && k->answer.kind == MEMO_OUTCOME_REPLIED ? memo__http_answer_get(&k->answer, header) : NULL;
 }
 
 memo_status memo_http_reply_explain(const memo_http_reply *r, const char *format, char *buf, size_t n, size_t *need)

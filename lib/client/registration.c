@@ -50,7 +50,7 @@ static void on_told(struct memo__lease *l, memo_status status, uint64_t token, m
     memo_registration *r = (memo_registration *)(void *)l;
     memo_client *c = r->client;
     memo__lock_take(&c->shared.lock);
-    bool held = memo__load(&r->told.until) != 0, still = !withdrawn && token && r->wanted; /* a failure with a token: a change has failed, the lease is held */
+    bool held = memo__load(&r->told.until) != 0, still = !withdrawn && token && memo__load(&r->wanted); /* a failure with a token: a change has failed, the lease is held */
     bool news = withdrawn || (status == MEMO_OK ? r->told.token != token || !r->told.acknowledged : (held && !still) || r->told.status != status);
     if (status == MEMO_OK || withdrawn)
         memo__store(&r->told.token, withdrawn ? 0 : token);
@@ -180,7 +180,7 @@ memo_status memo_registration_new(memo_client *c, const char *service, const mem
     (void)memo__turn_take();
     s = whole ? memo__watch_lease(c->owner.watch, &r->lease) : MEMO_E_NO_MEMORY;
     if (s == MEMO_OK) {
-        r->wanted = true;
+        memo__store(&r->wanted, true);
         memo__lock_take(&c->shared.lock);
         r->next = c->shared.registrations;
         c->shared.registrations = r;
@@ -202,9 +202,9 @@ memo_status memo_registration_wait(memo_registration *r, int64_t timeout_ms)
     memo_client *c = r->client;
     memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
     memo__lock_take(&c->shared.lock);
-    while (!r->told.acknowledged && !r->told.withdrawn && !r->told.orphan && r->wanted && memo__wait(&c->shared.lock, until))
+    while (!r->told.acknowledged && !r->told.withdrawn && !r->told.orphan && memo__load(&r->wanted) && memo__wait(&c->shared.lock, until))
         ;
-    memo_status s = r->told.acknowledged ? MEMO_OK : r->told.withdrawn || r->told.orphan || !r->wanted ? MEMO_E_STATE :
+    memo_status s = r->told.acknowledged ? MEMO_OK : r->told.withdrawn || r->told.orphan || !memo__load(&r->wanted) ? MEMO_E_STATE :
                     r->told.status == MEMO_E_UNKNOWN_OUTCOME ? MEMO_E_UNKNOWN_OUTCOME : MEMO_E_TIMEOUT;
     memo__lock_drop(&c->shared.lock);
     return s;
@@ -249,7 +249,7 @@ static memo_status set_label(memo_registration *r, const char *name, const char 
 static memo_status set(memo_registration *r, const char *key, const char *value)
 {
     uint64_t number;
-    if (!r->wanted || r->told.orphan)
+    if (!memo__load(&r->wanted) || r->told.orphan)
         return MEMO_E_STATE;
     if (strcmp(key, "weight") == 0 && memo__parse_u64(memo__text_of(value), WEIGHT_MOST, &number)) {
         r->weight = (uint32_t)number;
@@ -294,9 +294,12 @@ int memo_registration_holds(const memo_registration *r, uint64_t token)
 
 void memo__registration_unwant(memo_registration *r)
 {
-    if (!r->wanted || r->told.orphan)
+    if (!memo__load(&r->wanted) || r->told.orphan)
         return;
-    r->wanted = false;
+    memo__lock_take(&r->client->shared.lock);
+    memo__store(&r->wanted, false);
+    memo__wake(&r->client->shared.lock); /* whoever waits for its acknowledgement */
+    memo__lock_drop(&r->client->shared.lock);
     memo__store(&r->told.until, 0);
     memo__watch_withdraw(r->client->owner.watch, &r->lease);
 }

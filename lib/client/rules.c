@@ -134,6 +134,8 @@ static memo_status read_file(memo_client *c, const char *path, char **text, size
     int wrong = c->host->stat_fd(c->host->user, fd, &st);
     if (wrong < 0 || !S_ISREG(st.st_mode))
         (void)memo__fail_at(e, s, path, 0, 0, NULL, "is not a file that can be read");
+    else if (st.st_size == 0) /* being written, or cut: an empty document is no word about anything */
+        (void)memo__fail_at(e, s, path, 0, 0, NULL, "is empty");
     else if (st.st_size > (off_t)RULES_MOST)
         (void)memo__fail_at(e, s = MEMO_E_RULES, path, 0, 0, NULL, "has %lld bytes, at most %u are read", (long long)st.st_size, RULES_MOST);
     else if (!(*text = memo__get(&c->alloc, (size_t)st.st_size + 1)))
@@ -179,14 +181,26 @@ static memo_status last_good(memo_client *c)
     return s;
 }
 
+/* What cannot be read any more is told once. Not at once: a file that is being replaced may be away for a moment, the next poll asks again. */
+static void tell_unreadable(memo_client *c, memo_status s, const memo_error *wrong)
+{
+    struct memo__rules_source *r = &c->owner.rules;
+    if (s != MEMO_OK && s != r->unreadable && s != MEMO_E_NO_MEMORY) {
+        memo__client_event(c, MEMO_EVENT_RULES, "", r->path, s, r->revision, "the rules in force stay: the file %s", wrong->message);
+        memo__client_log(c, MEMO_LOG_WARN, "%s %s: the rules in force stay", r->path, wrong->message);
+    }
+    r->unreadable = s;
+}
+
 /* Looks at the file; what it says is taken if it has changed. */
-static memo_status look(memo_client *c, memo_error *e)
+static memo_status look(memo_client *c, memo_error *e, bool *read)
 {
     struct memo__rules_source *r = &c->owner.rules;
     char *text = NULL;
     size_t bytes = 0;
     memo_status s = read_file(c, r->path, &text, &bytes, e);
     if (s == MEMO_OK) {
+        *read = true;
         uint64_t hash = memo__hash(bytes, text, bytes);
         if (hash != r->hash) {
             s = take_text(c, r->path, text, bytes, e);
@@ -201,22 +215,13 @@ static memo_status look(memo_client *c, memo_error *e)
     return s;
 }
 
-static void on_poll(struct memo__timer *t, void *user)
-{
-    memo_client *c = user;
-    struct memo__engine *g = memo__turn_take();
-    (void)look(c, NULL);
-    (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), memo__setting_ns(&c->settings, MEMO__SETTING_RULES_POLL)), on_poll, c);
-    memo__turn_drop();
-}
-
 static void on_directory(struct memo__dirwatch_item *i, const char *name, void *user)
 {
     (void)i;
     memo_client *c = user;
     const char *slash = strrchr(c->owner.rules.path, '/'), *file = slash ? slash + 1 : c->owner.rules.path;
     if (!name || strcmp(name, file) == 0 || strcmp(name, "..data") == 0) /* the last one: a ConfigMap's swap */
-        (void)look(c, NULL);
+        (void)look(c, NULL, &(bool){ false });
 }
 
 /* The directory, not the file: editors and ConfigMaps put a new file under the old name. */
@@ -227,9 +232,25 @@ static void watch_directory(memo_client *c, struct memo__engine *g)
     char directory[4096];
     if (!memo__text_copy(directory, sizeof directory, slash ? (struct memo__text){ r->path, slash == r->path ? 1 : (size_t)(slash - r->path) } : MEMO__TEXT(".")))
         return;
-    r->dir = c->host->open(c->host->user, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
+    if (r->dir < 0)
+        r->dir = c->host->open(c->host->user, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
     if (r->dir >= 0)
         (void)memo__dirwatch_add(g->dirs, &r->item, r->dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE, on_directory, c);
+}
+
+static void on_poll(struct memo__timer *t, void *user)
+{
+    memo_client *c = user;
+    struct memo__engine *g = memo__turn_take();
+    memo_error wrong = MEMO_INIT(memo_error);
+    struct memo__rules_source *r = &c->owner.rules;
+    if (!r->item.on)
+        watch_directory(c, g); /* it may be there now */
+    bool read = false;
+    memo_status s = look(c, &wrong, &read);
+    tell_unreadable(c, read ? MEMO_OK : s, &wrong);
+    (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), memo__setting_ns(&c->settings, MEMO__SETTING_RULES_POLL)), on_poll, c);
+    memo__turn_drop();
 }
 
 static memo_status built_in(memo_client *c, memo_error *e)
@@ -259,7 +280,7 @@ memo_status memo__rules_open(memo_client *c, memo_error *e)
         struct memo__engine *g = memo__turn_take();
         watch_directory(c, g);
         memo_error wrong = MEMO_INIT(memo_error);
-        s = look(c, &wrong);
+        s = look(c, &wrong, &(bool){ false });
         if ((s == MEMO_E_IO || s == MEMO_E_RULES) && last_good(c) == MEMO_OK)
             s = MEMO_OK;
         else if (s == MEMO_E_IO) { /* not there yet: the built-in ones hold until it is */
@@ -294,4 +315,5 @@ void memo__rules_close(memo_client *c)
     r->path = NULL;
     r->hash = 0; /* a client whose start has failed may be started again: nothing has been seen then */
     r->bad = false;
+    r->unreadable = MEMO_OK;
 }

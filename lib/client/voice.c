@@ -21,7 +21,7 @@ static void queue_line(memo_client *c, int32_t level, const char *text)
     l->level = level;
     memcpy(l->text, text, n);
     memo__lock_take(&c->shared.lock);
-    bool room = c->shared.lines_count < LINES_MOST;
+    bool room = c->shared.lines_count < LINES_MOST && !c->shared.closed;
     if (room) {
         *c->shared.lines_end = l;
         c->shared.lines_end = &l->next;
@@ -101,6 +101,14 @@ void memo__clients_deliver(void)
     }
 }
 
+void memo__lines_close(memo_client *c)
+{
+    memo__lock_take(&c->shared.lock);
+    c->shared.closed = true;
+    memo__lock_drop(&c->shared.lock);
+    memo__lines_drop(c);
+}
+
 void memo__lines_drop(memo_client *c)
 {
     memo__lock_take(&c->shared.lock);
@@ -140,6 +148,7 @@ void memo__client_event(memo_client *c, int32_t kind, const char *service, const
     va_start(args, format);
     (void)vsnprintf(e.text, sizeof e.text, format, args);
     va_end(args);
+    memo__utf8_mend(e.text); /* it may have been cut within a character */
     memo__events_put(&c->events, &e);
 }
 
