@@ -385,12 +385,12 @@ void memo__governor_fini(struct memo__governor *g)
 
 uint64_t memo__governor_open_calls(const struct memo__governor *g)
 {
-    uint64_t open = 0;
-    for (uint32_t i = 0; i < g->parts.count; i++) {
-        const struct memo__governor_part *p = memo__governor_part(g, i);
-        open += memo__load(&p->begun) - memo__load(&p->ended);
-    }
-    return open;
+    uint64_t begun = 0, ended = 0; /* the ends first: a call that begins and ends on two threads while this is counted must not be counted as minus one */
+    for (uint32_t i = 0; i < g->parts.count; i++)
+        ended += memo__load_acquire(&memo__governor_part(g, i)->ended);
+    for (uint32_t i = 0; i < g->parts.count; i++)
+        begun += memo__load_acquire(&memo__governor_part(g, i)->begun);
+    return begun > ended ? begun - ended : 0;
 }
 
 static void plan_after_fork(const struct memo__plan *p)

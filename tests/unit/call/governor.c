@@ -539,6 +539,19 @@ END_TEST
 
 /* ---- fork ---- */
 
+/* Begun on one thread and ended on another while somebody counts: seen with its end only. */
+START_TEST(never_less_than_no_calls)
+{
+    stage_begin(&s, NULL);
+    memo__governor_part(s.g, 0)->begun = 5;
+    memo__governor_part(s.g, 1)->ended = 3;
+    ck_assert_uint_eq(memo__governor_open_calls(s.g), 2);
+    memo__governor_part(s.g, 1)->ended = 6;
+    ck_assert_uint_eq(memo__governor_open_calls(s.g), 0);
+    stage_end(&s);
+}
+END_TEST
+
 START_TEST(a_child_owes_nothing)
 {
     memo_call k[2];
@@ -598,6 +611,7 @@ Suite *suite_call_governor(void)
     tcase_add_test(t, init_without_memory);
     tcase_add_loop_test(t, rules_without_memory, 0, 2);
     tcase_add_loop_test(t, a_view_without_memory, 0, 2);
+    tcase_add_test(t, never_less_than_no_calls);
     tcase_add_test(t, a_child_owes_nothing);
     suite_add_tcase(suite, t);
     return suite;
