@@ -39,24 +39,46 @@ static inline void stripe_active(struct memo__governor *g, struct memo__stripe s
 
 /* Facts. */
 
-/* One pass over the headers: are they whole, and which of them do the rules read? Most end at the mask of lengths, whose 64 bits a longer one meets, too. */
-static inline bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
+/* A header whose name may be one that the rules read. The first of a name counts. */
+static inline void take_value(const struct memo__plan *p, const memo_header *h, struct memo__text *values)
 {
-    const struct memo__service_rules *s = p->service;
-    uint64_t lengths = p->wants.lengths;
-    for (uint32_t i = 0; i < s->wants_count; i++)
-        values[i].at = NULL;
-    for (const memo_header *h = f->headers, *last = h + f->headers_count; h < last; h++) {
+    struct memo__text name = { h->name, h->name_bytes ? h->name_bytes : strlen(h->name) };
+    uint32_t at = memo__wants_index(&p->wants, p->service, name);
+    if (at != MEMO__NO_INDEX && !values[at].at)
+        values[at] = (struct memo__text){ h->value, h->value_bytes ? h->value_bytes : strlen(h->value) };
+}
+
+/* Up to 64 headers: are they whole? A look at each of those whose length, modulo 64, is that of a wanted name, or is not given (bit 0 of the mask is for them). */
+static inline bool take_values(const struct memo__plan *p, const memo_header *first, const memo_header *end, struct memo__text *values)
+{
+    uint64_t lengths = p->wants.lengths | 1, maybe = 0;
+    for (const memo_header *h = first; h < end; h++) {
         if (__builtin_expect(!h->name, 0) || __builtin_expect(!h->value, 0))
             return false;
-        size_t n = h->name_bytes ? h->name_bytes : strlen(h->name);
-        if (__builtin_expect(!(lengths >> (n & 63) & 1), 1) || n >= MEMO__NAME_MAX)
-            continue;
-        uint32_t at = memo__wants_find(&p->wants, s, (struct memo__text){ h->name, n });
-        if (at < s->wants_count && !values[at].at)
-            values[at] = (struct memo__text){ h->value, h->value_bytes ? h->value_bytes : strlen(h->value) };
+        if (__builtin_expect(lengths >> (h->name_bytes & 63) & 1, 0))
+            maybe |= UINT64_C(1) << (h - first);
     }
+    for (; maybe; maybe &= maybe - 1)
+        take_value(p, &first[__builtin_ctzll(maybe)], values);
     return true;
+}
+
+static __attribute__((noinline)) bool take_many_values(const struct memo__plan *p, const memo_header *h, uint32_t count, struct memo__text *values)
+{
+    for (; count > 64; count -= 64, h += 64)
+        if (!take_values(p, h, h + 64, values))
+            return false;
+    return take_values(p, h, h + count, values);
+}
+
+/* One pass over the headers: are they whole, and which of them do the rules read? */
+static inline bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
+{
+    for (uint32_t i = 0; i < p->service->wants_count; i++)
+        values[i].at = NULL;
+    if (__builtin_expect(f->headers_count > 64, 0))
+        return take_many_values(p, f->headers, f->headers_count, values);
+    return take_values(p, f->headers, f->headers + f->headers_count, values);
 }
 
 /* n bytes, n < 48, without a call: some of them twice. */

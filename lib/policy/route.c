@@ -18,6 +18,16 @@ void memo__wants_init(struct memo__wants *w, const struct memo__service_rules *r
     }
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Are 8 bytes the same, if case does not count? b is in lower case and ASCII: where it has a letter, the bit of case
+ * is not looked at. */
+static bool same_word(uint64_t a, uint64_t b)
+{
+    uint64_t letters = ((b + EACH(0x80 - 'a')) ^ (b + EACH(0x80 - 'z' - 1))) & EACH(0x80);
+    return ((a ^ b) & ~(letters >> 2)) == 0;
+}
+
 /* All of 1 to 7 bytes in one word; some of them twice. */
 static inline uint64_t up_to_seven(const char *z, size_t n)
 {
@@ -29,9 +39,14 @@ static inline uint64_t up_to_seven(const char *z, size_t n)
     return first | (uint64_t)last << 32;
 }
 
-bool memo__same_short_name(const char *name, const char *wanted, size_t n)
+bool memo__same_name_folded(const char *name, const char *wanted, size_t n)
 {
-    return memo__same_word(up_to_seven(name, n), up_to_seven(wanted, n));
+    if (n < 8)
+        return same_word(up_to_seven(name, n), up_to_seven(wanted, n));
+    for (size_t i = 0; i < n - 8; i += 8)
+        if (!same_word(memo__eight_bytes(name + i), memo__eight_bytes(wanted + i)))
+            return false;
+    return same_word(memo__eight_bytes(name + n - 8), memo__eight_bytes(wanted + n - 8));
 }
 
 uint32_t memo__route_split_slow(const struct memo__route_rule *route, uint64_t draw)

@@ -20,14 +20,7 @@ struct memo__wants { /* built once for compiled rules; names stay there */
 
 void memo__wants_init(struct memo__wants *w, const struct memo__service_rules *rules);
 
-#define MEMO__EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Are 8 bytes the same, if case does not count? b is in lower case and ASCII: where it has a letter, the bit of case is not looked at. */
-static inline bool memo__same_word(uint64_t a, uint64_t b)
-{
-    uint64_t letters = ((b + MEMO__EACH_BYTE(0x80 - 'a')) ^ (b + MEMO__EACH_BYTE(0x80 - 'z' - 1))) & MEMO__EACH_BYTE(0x80);
-    return ((a ^ b) & ~(letters >> 2)) == 0;
-}
+bool memo__same_name_folded(const char *name, const char *wanted, size_t n);
 
 static inline uint64_t memo__eight_bytes(const char *z)
 {
@@ -36,17 +29,16 @@ static inline uint64_t memo__eight_bytes(const char *z)
     return word;
 }
 
-bool memo__same_short_name(const char *name, const char *wanted, size_t n); /* 1 to 7 bytes */
-
-/* Is `name`, in any case, the same as `wanted`, which is in lower case? n >= 1 */
+/* Is `name`, in any case, the same as `wanted`, which is in lower case? n >= 1. Most of either kind are told by their
+ * first letter, or by their first and last 8 bytes being the same already. */
 static inline bool memo__same_name(const char *name, const char *wanted, size_t n)
 {
-    if (n < 8)
-        return memo__same_short_name(name, wanted, n);
-    for (size_t i = 0; i < n - 8; i += 8)
-        if (!memo__same_word(memo__eight_bytes(name + i), memo__eight_bytes(wanted + i)))
-            return false;
-    return memo__same_word(memo__eight_bytes(name + n - 8), memo__eight_bytes(wanted + n - 8));
+    if ((name[0] ^ wanted[0]) & ~0x20)
+        return false;
+    if (n - 8 <= 8 && memo__eight_bytes(name) == memo__eight_bytes(wanted) &&
+        memo__eight_bytes(name + n - 8) == memo__eight_bytes(wanted + n - 8))
+        return true;
+    return memo__same_name_folded(name, wanted, n);
 }
 
 /* name.n < MEMO__NAME_MAX */
