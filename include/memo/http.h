@@ -61,7 +61,8 @@ MEMO_MUST memo_status memo_http_get(memo_service *s, const char *path, memo_http
  * Ownership: `out` is due for memo_http_reply_fini after every answer.
  * Threads: any; blocks this thread until the answer or the deadline.
  * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_STATE, MEMO_E_NO_MEMORY, MEMO_E_UNREACHABLE (no connection), MEMO_E_IO (connection lost),
- * MEMO_E_PROTOCOL, MEMO_E_TIMEOUT, and every refusal of memo_call_begin and memo_call_next.
+ * MEMO_E_PROTOCOL, MEMO_E_TIMEOUT, and every refusal of memo_call_begin and memo_call_next if nothing was sent: after an attempt, how the last one went
+ * is how the call went.
  * Since: 0.1 */
 MEMO_MUST memo_status memo_http_perform(memo_service *s, const memo_http_request *q, memo_http_reply *out, memo_error *e);
 
