@@ -14,7 +14,7 @@
 
 const struct option_row args_global[] = {
     { "registry", 0, "URL", "where instances are found; MEMO_REGISTRY" },
-    { "rules", 0, "WHERE", "path, URL or text of the rules document; MEMO_RULES" },
+    { "rules", 0, "WHERE", "path or text of the rules document; MEMO_RULES" },
     { "output", 'o', "table|json", "how results are printed; MEMO_OUTPUT" },
     { "timeout", 0, "DURATION", "how long to wait for answers (5s); MEMO_TIMEOUT" },
     { "quiet", 'q', NULL, "results only, no remarks; MEMO_QUIET" },

@@ -155,6 +155,7 @@ int cmd_call(const struct args *a)
     if (!code)
         code = open_service(a, a->words[0], &client, &service);
     if (!code) {
+        open_fresh(a, client, service); /* one call of a new process: what an earlier one knew is not what it is asked about */
         for (uint64_t i = 0; i < k.repeat; i++)
             code = call_once(a, &k, service);
         memo_service_release(service);

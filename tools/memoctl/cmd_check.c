@@ -2,7 +2,9 @@
 /* cmd_check.c: memoctl check: every thing that libmemo needs of this machine and of its settings, each as ok, warn or fail with a hint what to do.
  *
  * The exit code is that of the first thing that failed: 5 rules or settings, 4 the registry, else 1; warnings leave 0. */
+#define _GNU_SOURCE /* environ */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +108,41 @@ static void check_clock(struct checkup *k)
         tell(k, MARK_OK, LEAVE_FAILED, "clock", NULL, "synchronised, error <= %ld ms", t.maxerror / 1000);
 }
 
+static bool is_setting(const char *name, size_t n)
+{
+    memo_setting row = MEMO_INIT(memo_setting);
+    for (uint32_t i = 0; memo_setting_get(i, &row) == MEMO_OK; i++) {
+        size_t own = strlen(row.environment);
+        if (strncmp(name, row.environment, own) == 0 && (n == own || (row.secret && n == own + 5 && strncmp(name + own, "_FILE", 5) == 0)))
+            return true;
+    }
+    return false;
+}
+
+/* Options of the command line are variables, too: MEMO_NO_COLOR is --no-color. */
+static bool is_option_name(const char *name, size_t n)
+{
+    for (const struct option_row *o = args_global; o->name; o++) {
+        size_t i = 5;
+        while (i < n && o->name[i - 5] && (o->name[i - 5] == '-' ? name[i] == '_' : name[i] == (o->name[i - 5] & ~32)))
+            i++;
+        if (i == n && !o->name[n - 5])
+            return true;
+    }
+    return false;
+}
+
+/* A mistyped variable is no mistake to the library, which cannot know what else begins with MEMO_: a person wants to hear of it. */
+static void check_variables(struct checkup *k)
+{
+    for (char **v = environ; *v; v++) {
+        size_t n = strcspn(*v, "=");
+        if (strncmp(*v, "MEMO_", 5) == 0 && !is_setting(*v, n) && !is_option_name(*v, n))
+            tell(k, MARK_WARN, LEAVE_INVALID, "settings", "`memoctl settings -o json` has the names of all variables", "%.*s is set, and is no setting",
+                 (int)(n > 100 ? 100 : n), *v);
+    }
+}
+
 static memo_client *check_settings(struct checkup *k)
 {
     static const char *const names[] = { "registry", "rules" };
@@ -116,8 +153,8 @@ static memo_client *check_settings(struct checkup *k)
         if (args_get(k->args, names[i]))
             s = memo_client_set(c, names[i], args_get(k->args, names[i]), &e);
     if (!s) {
-        open_silently(c); /* what is wrong is told below */
         tell(k, MARK_OK, LEAVE_INVALID, "settings", NULL, "all valid");
+        check_variables(k);
         return c;
     }
     tell(k, MARK_FAIL, LEAVE_INVALID, "settings", "`memoctl settings` shows each with its origin and range", "%s%s%s (%s)", e.file,
@@ -129,35 +166,48 @@ static memo_client *check_settings(struct checkup *k)
 static void tell_rules(struct checkup *k, const char *file, const char *text, size_t n)
 {
     memo_error e = MEMO_INIT(memo_error);
-    memo_status s = memo_rules_check(text, n, NULL, 0, NULL, &e);
-    if (s == MEMO_OK || s == MEMO_E_TRUNCATED)
+    char report[2048];
+    size_t need = 1;
+    memo_status s = memo_rules_check(text, n, report, sizeof(report), &need, &e);
+    if ((s == MEMO_OK || s == MEMO_E_TRUNCATED) && need > 1) /* all of the report are warnings then */
+        tell(k, MARK_WARN, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells each", "%s is valid, but has keys that are not known and mean nothing", file);
+    else if (s == MEMO_OK)
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "%s is valid", file);
     else
         tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells every mistake", "%s:%d:%d: %s%s%s", file, (int)e.line,
             (int)e.column, e.path, e.path[0] ? ": " : "", e.message);
 }
 
-/* A path, file: or inline text is checked here; another URL is fetched by the client when it starts. */
+/* A path or the text itself, told apart as the library does. */
 static void check_rules(struct checkup *k, memo_client *c)
 {
     char value[4096], origin[256], *text;
     size_t n;
     if (memo_client_get_setting(c, "rules", value, sizeof(value), origin, sizeof(origin)) != MEMO_OK)
         value[0] = 0;
-    const char *path = strncmp(value, "file://", 7) == 0 ? value + 7 : value;
     if (!value[0])
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "none given: the built-in defaults hold");
-    else if (value[strspn(value, " \t\r\n")] == '{')
+    else if (value[0] == '{')
         tell_rules(k, "inline", value, strlen(value));
-    else if (access(path, R_OK) != 0)
-        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "MEMO_RULES is a path, a URL or the text itself", "%s: %s", path, strerror(errno));
-    else if (fetch_file(path, 16u << 20, &text, &n) == MEMO_OK) {
-        tell_rules(k, path, text, n);
+    else if (access(value, R_OK) != 0)
+        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "MEMO_RULES is a path, or the text itself, beginning with {", "%s: %s", value, strerror(errno));
+    else if (fetch_file(value, 16u << 20, &text, &n) == MEMO_OK) {
+        tell_rules(k, value, text, n);
         free(text);
     }
 }
 
-static void check_registry(struct checkup *k, memo_client *c)
+/* Why the registry is away is said in a log line only, by another thread: the first of them is kept for the verdict. */
+struct reason { char text[400]; };
+
+static void on_line(int32_t level, const char *line, void *user)
+{
+    struct reason *r = user;
+    if (level >= MEMO_LOG_WARN && !r->text[0] && strncmp(line, "registry ", 9) == 0)
+        snprintf(r->text, sizeof(r->text), "%s", line + 9);
+}
+
+static void check_registry(struct checkup *k, memo_client *c, struct reason *why)
 {
     char url[512], origin[256], names[65536];
     memo_error e = MEMO_INIT(memo_error);
@@ -178,9 +228,11 @@ static void check_registry(struct checkup *k, memo_client *c)
         return;
     }
     if (s && s != MEMO_E_TRUNCATED) {
+        poll(NULL, 0, 100); /* the line is on its way */
+        open_silently(c);
         tell(k, MARK_FAIL, s == MEMO_E_SETTING ? LEAVE_INVALID : LEAVE_UNREACHABLE, "registry", "is MEMO_REGISTRY right, and its server up?",
-            "%s: %s (%s)", url, e.message[0] ? e.message : "no list of services",
-             memo_status_name(s));
+            "%s%s%s (%s)", why->text[0] ? "" : url, why->text[0] ? "" : ": ", why->text[0] ? why->text : e.message[0] ? e.message : "no list of services",
+            memo_status_name(s));
         return;
     }
     for (size_t at = 0; s == MEMO_OK && at < need && names[at]; at += strlen(names + at) + 1)
@@ -192,6 +244,7 @@ static void check_registry(struct checkup *k, memo_client *c)
 int cmd_check(const struct args *a)
 {
     struct checkup k = { .args = a };
+    struct reason why = { .text = "" };
     json_begin(&k.json, stdout);
     if (a->json)
         json_open(&k.json, NULL, '[');
@@ -200,8 +253,9 @@ int cmd_check(const struct args *a)
     check_clock(&k);
     memo_client *c = check_settings(&k);
     if (c) {
+        memo_log_set(c, on_line, &why); /* what is wrong is told here, not in the log */
         check_rules(&k, c);
-        check_registry(&k, c);
+        check_registry(&k, c, &why);
         memo_client_free(c);
     }
     if (a->json) {

@@ -7,6 +7,7 @@
  *
  * Withdrawn comes first: callers stop coming before the program stops answering. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -66,6 +67,8 @@ static int wish_read(const struct args *a, struct wish *w)
     w->me.labels = w->labels;
     if (!args_number(a, "port", 1, 65535, &port) || !args_number(a, "weight", 0, 65535, &weight) || !args_duration_ms(a, "drain", &w->drain_ms))
         return LEAVE_USAGE;
+    if (w->me.address && inet_pton(AF_INET, w->me.address, &(struct in_addr){ 0 }) != 1 && inet_pton(AF_INET6, w->me.address, &(struct in6_addr){ 0 }) != 1)
+        return args_wrong(a, "--address is a numeric address, not \"%s\"", w->me.address);
     if (!port && w->me.address)
         return args_wrong(a, "--address needs --port");
     if (port && !w->me.address)

@@ -197,7 +197,7 @@ int print_error(const char *what, memo_status s, const memo_error *e)
         fprintf(stderr, e->line > 0 ? "%s:%d:%d: " : "%s: ", e->file, (int)e->line, (int)e->column);
     if (e && e->path[0])
         fprintf(stderr, "%s: ", e->path);
-    if (e && e->message[0])
+    if (e && e->message[0] && strcmp(e->message, memo_status_name(s)) != 0)
         fprintf(stderr, "%s (%s)\n", e->message, memo_status_name(s));
     else
         fprintf(stderr, "%s\n", memo_status_name(s));
