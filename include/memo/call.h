@@ -105,11 +105,11 @@ typedef struct memo_outcome {
  * ```
  *
  * k: its size set (MEMO_INIT); what an ended call has left in it does not matter.
- * s: held by the caller until memo_call_end.
+ * s: held by the caller until memo_call_end, its client not freed.
  * f: never NULL; its members may all be empty.
  * Ownership: `k` is the caller's memory; texts and headers of `f` are read during this function only.
  * Threads: any; many calls at once. Never blocks and never allocates; only the first call in a new or forked process may start the engine.
- * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_STATE (the client is gone), MEMO_REFUSED_LIMITED, MEMO_REFUSED_OPEN, MEMO_REFUSED_OVERLOADED,
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_REFUSED_LIMITED, MEMO_REFUSED_OPEN, MEMO_REFUSED_OVERLOADED,
  * MEMO_REFUSED_NO_ENDPOINT, MEMO_REFUSED_STALE (the view is older than maxStale, or of unproven age), MEMO_REFUSED_DEADLINE, MEMO_REFUSED_NOT_READY
  * (not started, draining, or no view yet).
  * Source: limits are the generic cell rate algorithm (ITU-T I.371); the breaker opens by shares of a sliding window, as Hystrix's and Resilience4j's.

@@ -52,7 +52,7 @@ enum {
 };
 
 /** Details of an error, owned by the caller: the last argument of functions that have more to say than a status.
- * NULL is welcome there. Text is UTF-8, always terminated, and cut at a character's edge. */
+ * NULL is welcome there. Written by a function that fails; MEMO_OK leaves it as it was. Text is UTF-8, always terminated, and cut at a character's edge. */
 typedef struct memo_error {
     size_t size;         /* MEMO_INIT(memo_error) */
     memo_status status;  /* the same as the function returned */

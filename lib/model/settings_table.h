@@ -13,7 +13,7 @@ SETTING(SERVICE_NAME, "service_name", TEXT, "", NULL, NULL, "OTEL_SERVICE_NAME",
 SETTING(REGISTRY, "registry", URL, "file:", NULL, NULL, NULL, 0,
         "Where services are found and registered: `file:`, `file:///run/memo`, `static:todo=127.0.0.1:8080`.")
 SETTING(ADVERTISE, "advertise", TEXT, "", NULL, NULL, NULL, 0,
-        "Address that registrations tell others, as `host:port` or `host`, when they name none themselves.")
+        "Numeric address that registrations tell others, as `10.0.0.7:8080`, `[::1]:8080` or `10.0.0.7`, when they name none themselves.")
 SETTING(ZONE, "zone", TEXT, "", NULL, NULL, NULL, 0,
         "Zone or data centre of this process, told in its registrations.")
 SETTING(RULES, "rules", TEXT, "", NULL, NULL, NULL, 0,

@@ -16,7 +16,8 @@ static void markdown(struct memo__writer *w)
 {
     memo__put_text(w,
         "# Settings\n\n"
-        "Settings are about the process: who it is, which registry, where the rules are. They are read once, when a client is built. Rules are about traffic: see [rules.md](rules.md).\n\n"
+        "Settings are about the process: who it is, which registry, where the rules are. They are read once, when a client is built. Rules are about traffic: see [rules.md](rules.md).\n"
+        "A mistyped variable is not noticed by the library, which cannot know what else begins with `MEMO_`; `memoctl check` tells it.\n\n"
         "What wins: the program (`memo_client_set`), then the variable `MEMO_...`, then the variable of the ecosystem, then the settings file, then the default. An empty value counts as not\n"
         "set. A bad value under a name of ours is an error that names the variable, or file and line; under a name that other software reads too, it is told in the log and ignored.\n"
         "`memoctl settings` shows every value in force and where it came from.\n\n"
