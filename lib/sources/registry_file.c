@@ -497,6 +497,10 @@ memo_status memo__file_look_on(struct memo__file *f)
 {
     if (f->look.place)
         return MEMO_OK;
+    if (f->store.root >= 0 && memo__store_still(&f->store, NULL) != MEMO_OK) { /* nobody has looked for a while, and it is another one by now */
+        memo__dirwatch_remove(f->ground.dirs, &f->item);
+        memo__store_close(&f->store);
+    }
     return memo__timer_start(f->ground.loop, &f->look, memo__after(memo__loop_now(f->ground.loop), memo__file_jitter(f, 0, MEMO__FILE_LOOK)), look, f);
 }
 

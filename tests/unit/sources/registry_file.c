@@ -501,6 +501,30 @@ START_TEST(test_a_new_directory_is_a_new_epoch)
 }
 END_TEST
 
+/* While nobody wants to know anything, nobody looks: what is found afterwards must not be the directory of before. */
+START_TEST(test_replaced_while_nobody_looked)
+{
+    static struct holder a;
+    holder_init(&a, "todo", "a1", 8080);
+    registered(&a);
+    ck_assert_int_eq(source->ops->watch(source, "todo"), MEMO_OK);
+    UNTIL(&s, eye.view && eye.view->count == 1);
+    source->ops->unwatch(source, "todo");
+    source->ops->forget(source, &a.lease);
+    for (int i = 0; i < 4; i++)
+        stage_push(&s, MEMO__S);
+    char from[512], to[512];
+    snprintf(from, sizeof from, "%s", stage_path(&s, "registry"));
+    snprintf(to, sizeof to, "%s", stage_path(&s, "elsewhere"));
+    ck_assert_int_eq(rename(from, to), 0);
+    uint32_t views = eye.views, confirmed = eye.confirmed;
+    ck_assert_int_eq(source->ops->watch(source, "todo"), MEMO_OK);
+    UNTIL(&s, eye.whole == MEMO_E_UNREACHABLE);
+    ck_assert_uint_eq(eye.views, views);
+    ck_assert_uint_eq(eye.confirmed, confirmed);
+}
+END_TEST
+
 START_TEST(test_who_only_reads_creates_nothing)
 {
     ck_assert_int_eq(source->ops->watch(source, "todo"), MEMO_OK);
@@ -896,6 +920,7 @@ Suite *suite_sources_registry_file(void)
     tcase_add_test(t, test_the_service_directory_vanishes);
     tcase_add_test(t, test_lost_is_told_before_anybody_could_take_over);
     tcase_add_test(t, test_a_new_directory_is_a_new_epoch);
+    tcase_add_test(t, test_replaced_while_nobody_looked);
     tcase_add_test(t, test_who_only_reads_creates_nothing);
     tcase_add_test(t, test_a_service_that_never_was);
     tcase_add_test(t, test_without_inotify);
