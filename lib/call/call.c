@@ -189,10 +189,15 @@ static inline memo_status view_there(const struct memo__governor *g, const struc
 }
 
 /* Its age has been measured: is it young enough? */
-static inline memo_status view_young(const struct memo__plan *p, const struct memo__record *k)
+static inline bool too_old(const struct memo__plan *p, const struct memo__record *k)
 {
     int64_t most = p->service->max_stale;
-    return __builtin_expect(most != INT64_MAX, 0) && (k->age_ms < 0 || k->age_ms > most / MEMO__MS) ? MEMO_REFUSED_STALE : MEMO_OK;
+    return __builtin_expect(most != INT64_MAX, 0) && (k->age_ms < 0 || k->age_ms > most / MEMO__MS);
+}
+
+static inline memo_status view_young(const struct memo__plan *p, const struct memo__record *k)
+{
+    return too_old(p, k) && p->service->mode == MEMO__ENFORCE ? MEMO_REFUSED_STALE : MEMO_OK;
 }
 
 static inline memo_status view_usable(const struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
@@ -304,6 +309,8 @@ static inline __attribute__((always_inline)) memo_status admit(struct memo__gove
     memo_status status = view_usable(g, p, k);
     if (__builtin_expect(status != MEMO_OK, 0) || left == 0)
         return refuse(g, p, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
+    if (too_old(p, k)) /* and only observed */
+        memo__count_would_refuse(r->stripe, &part->counters, MEMO_REFUSED_STALE);
     if (__builtin_expect(g->world->disabled, 0))
         return MEMO_OK;
     const struct memo__gate *gate = &p->gates[i];

@@ -622,6 +622,18 @@ START_TEST(stale)
 }
 END_TEST
 
+START_TEST(stale_but_only_observed)
+{
+    begin(RULES("\"mode\":\"observe\",\"maxStale\":\"10s\""), TWO);
+    ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_OK);
+    ck_assert_uint_eq(counters()->would_refuse[MEMO_REFUSED_STALE - MEMO_REFUSED_LIMITED], 0);
+    stage_pass(&s, 11 * S);
+    ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_OK);
+    ck_assert_uint_eq(counters()->would_refuse[MEMO_REFUSED_STALE - MEMO_REFUSED_LIMITED], 1);
+    stage_end(&s);
+}
+END_TEST
+
 START_TEST(not_ready)
 {
     memo_call k;
@@ -1093,6 +1105,7 @@ Suite *suite_call_call(void)
     tcase_add_test(t, limits_by_header);
     tcase_add_test(t, no_endpoint);
     tcase_add_test(t, stale);
+    tcase_add_test(t, stale_but_only_observed);
     tcase_add_test(t, not_ready);
     tcase_add_test(t, the_endpoints_own_breaker);
     tcase_add_test(t, ejected_and_returned);
