@@ -161,8 +161,7 @@ static __attribute__((noinline)) void note(struct memo__governor *g, const struc
 
 static inline void measure_age(const struct memo__plan *p, struct memo__record *k, memo__instant boot)
 {
-    int64_t age = memo__view_age_ms(p->view, boot);
-    k->age_ms = age > INT32_MAX ? INT32_MAX : (int32_t)age;
+    k->age_ms = memo__view_age_ms(p->view, boot);
 }
 
 /* begin */

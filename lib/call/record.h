@@ -45,8 +45,8 @@ struct memo__record {
     uint64_t revision, view_revision; /* of rules and view */
     uint64_t hashes[MEMO__LIMITS_MAX]; /* of the values that the route's keyed limits were asked with */
     struct memo__trace trace;       /* span: the parent's */
+    int64_t age_ms;                 /* of the view at begin, -1 unproven */
     int32_t status;                 /* of a refusal, else of the call */
-    int32_t age_ms;                 /* of the view at begin, -1 unproven */
     uint32_t breaker, bulkhead;     /* ids of organs, 0: none */
     struct memo__permit permit;     /* of the breaker */
     uint32_t breaker_calls, breaker_bad; /* as it stood at the first failure or refusal */

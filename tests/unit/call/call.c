@@ -622,6 +622,22 @@ START_TEST(stale)
 }
 END_TEST
 
+/* Longer than 32 bits of milliseconds. */
+START_TEST(stale_after_a_month)
+{
+    memo_call k;
+    memo_attempt a;
+    begin(RULES("\"maxStale\":\"720h\""), TWO);
+    stage_pass(&s, 719 * 3600 * S);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_int_eq(a.age_max_ms, INT64_C(719) * 3600 * 1000);
+    memo_call_end(&k);
+    stage_pass(&s, 2 * 3600 * S);
+    ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_REFUSED_STALE);
+    stage_end(&s);
+}
+END_TEST
+
 START_TEST(stale_but_only_observed)
 {
     begin(RULES("\"mode\":\"observe\",\"maxStale\":\"10s\""), TWO);
@@ -1105,6 +1121,7 @@ Suite *suite_call_call(void)
     tcase_add_test(t, limits_by_header);
     tcase_add_test(t, no_endpoint);
     tcase_add_test(t, stale);
+    tcase_add_test(t, stale_after_a_month);
     tcase_add_test(t, stale_but_only_observed);
     tcase_add_test(t, not_ready);
     tcase_add_test(t, the_endpoints_own_breaker);
