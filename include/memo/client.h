@@ -46,7 +46,8 @@ MEMO_MUST memo_status memo_client_get_setting(memo_client *c, const char *name, 
  *
  * Threads: one at a time for one client.
  * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_SETTING (the registry's address), MEMO_E_RULES (the document that the setting `rules` names is not
- * valid; the error says where), MEMO_E_UNSUPPORTED (registry scheme), MEMO_E_STATE (started already), MEMO_E_NO_MEMORY, MEMO_E_IO.
+ * valid, and there is no last good one in the cache to hold until it is; the error says where),
+ * MEMO_E_UNSUPPORTED (registry scheme), MEMO_E_STATE (started already), MEMO_E_NO_MEMORY, MEMO_E_IO.
  * Since: 0.1 */
 MEMO_MUST memo_status memo_client_start(memo_client *c, memo_error *e);
 

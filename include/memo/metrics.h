@@ -12,7 +12,7 @@ extern "C" {
 typedef void memo_write_fn(const char *bytes, size_t n, void *user);
 
 /** Writes all metrics of a client as Prometheus text (exposition format 0.0.4), through the visitor, on this thread, before this function returns.
- * Names and labels are promised; a counter never goes down within a process.
+ * Names and labels are promised; a counter never goes down while its service is held, and begins anew when the service is acquired anew.
  *
  * w: must not call memo_client_free.
  * user: handed to `w` as it is.

@@ -72,7 +72,8 @@ MEMO_API int memo_registration_holds(const memo_registration *r, uint64_t token)
  *
  * timeout_ms: at most so many milliseconds; 0 or more.
  * Threads: any; blocks this thread.
- * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_TIMEOUT, MEMO_E_UNREACHABLE, MEMO_E_UNKNOWN_OUTCOME, MEMO_E_IO.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_TIMEOUT, MEMO_E_UNREACHABLE, MEMO_E_UNKNOWN_OUTCOME, MEMO_E_IO,
+ * MEMO_E_STATE (in a forked child: it is the parent's).
  * Since: 0.1 */
 MEMO_MUST memo_status memo_registration_withdraw(memo_registration *r, int64_t timeout_ms, memo_error *e);
 
