@@ -34,14 +34,26 @@ void memo__process_wipe(void)
 
 void memo__process_new(void)
 {
-    uint32_t nobody = 0;
-    if (!memo__cas(&memo__process_page[1], &nobody, 1)) {
-        while (memo__load_acquire(&memo__process_page[0]) == 0)
-            (void)sched_yield();
+    if (!memo__process_hold())
         return;
-    }
     memo__process_number++;
     if (memo__process_rebuild)
         memo__process_rebuild();
     memo__store_release(&memo__process_page[0], 1);
+}
+
+bool memo__process_hold(void)
+{
+    while (memo__load_acquire(&memo__process_page[0]) == 0) {
+        uint32_t nobody = 0;
+        if (memo__cas(&memo__process_page[1], &nobody, 1))
+            return true;
+        (void)sched_yield(); /* somebody rebuilds, or forks */
+    }
+    return false;
+}
+
+void memo__process_drop(void)
+{
+    memo__store_release(&memo__process_page[1], 0);
 }

@@ -15,6 +15,10 @@ extern void (*memo__process_rebuild)(void);   /* the client room's; set before t
 void memo__process_page_make(void);           /* once; where the kernel cannot wipe, memo__process_wipe is all */
 void memo__process_wipe(void);                /* by hand: a fork handler's way */
 void memo__process_new(void);
+/* True: this process does not know itself yet, and does not get to before memo__process_drop. False: it does. A forked child that forks again before it has used anything has nothing to
+ * protect from that, and locks that its parent held. */
+bool memo__process_hold(void);
+void memo__process_drop(void);
 
 static inline void memo__process_check(void)
 {

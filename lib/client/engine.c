@@ -135,12 +135,18 @@ static memo_status thread_start(struct memo__engine *g, memo_error *e)
 
 static void before_fork(void)
 {
+    if (memo__process_hold())
+        return; /* a child that forks again before it has used anything: our locks are as its parent's fork left them */
     memo__lock_take(&process.lock);
     turn_lock();
 }
 
 static void after_fork_here(void)
 {
+    if (memo__load_acquire(memo__process_page) == 0) {
+        memo__process_drop();
+        return;
+    }
     turn_unlock();
     memo__lock_drop(&process.lock);
 }
