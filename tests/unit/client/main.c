@@ -2,11 +2,18 @@
 /* main.c: the runner of tests/unit/client. Clients here live in the directory of the test and have no socket. */
 #include "stage.h"
 
+Suite *suite_client_admin(void);
 Suite *suite_client_client(void);
+Suite *suite_client_context(void);
+Suite *suite_client_engine(void);
+Suite *suite_client_events(void);
 Suite *suite_client_http(void);
+Suite *suite_client_info(void);
 Suite *suite_client_metrics(void);
 Suite *suite_client_registration(void);
 Suite *suite_client_rules(void);
+Suite *suite_client_service(void);
+Suite *suite_client_voice(void);
 
 static const char *const fixed[][2] = { { "admin_socket", "none" }, { "cache", "false" }, { "log_level", "none" } };
 
@@ -33,11 +40,18 @@ memo_client *stage_started(const char *name, const char *value)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite_client_client());
+    SRunner *r = srunner_create(suite_client_admin());
+    srunner_add_suite(r, suite_client_client());
+    srunner_add_suite(r, suite_client_context());
+    srunner_add_suite(r, suite_client_engine());
+    srunner_add_suite(r, suite_client_events());
     srunner_add_suite(r, suite_client_http());
+    srunner_add_suite(r, suite_client_info());
     srunner_add_suite(r, suite_client_metrics());
     srunner_add_suite(r, suite_client_registration());
     srunner_add_suite(r, suite_client_rules());
+    srunner_add_suite(r, suite_client_service());
+    srunner_add_suite(r, suite_client_voice());
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);
     srunner_free(r);
