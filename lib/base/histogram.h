@@ -23,11 +23,13 @@ struct memo__histogram {
 static inline uint32_t memo__bucket_of(int64_t ns)
 {
     const uint64_t most = UINT64_C(1) << 45; /* 9.8 hours: beyond the last bound, and the product still fits */
-    uint64_t u = ns < 1 ? 1 : (uint64_t)ns > most ? most : (uint64_t)ns;
+    if (ns <= 3814) /* 2^-18 s; what is greater has an index greater than 0 */
+        return 0;
+    uint64_t u = (uint64_t)ns > most ? most : (uint64_t)ns;
     uint64_t v = (uint64_t)(((unsigned __int128)u * UINT64_C(0x89705f4136b4a597)) >> 46);
     int zeros = __builtin_clzll(v);
     int i = 2 * (34 - zeros) + (v << zeros > UINT64_C(0xb504f333f9de6484)) + 1;
-    return i < 0 ? 0 : i >= MEMO__BUCKETS ? MEMO__BUCKETS - 1 : (uint32_t)i;
+    return i >= MEMO__BUCKETS ? MEMO__BUCKETS - 1 : (uint32_t)i;
 }
 
 /* Adds one duration to the histogram of a stripe. */

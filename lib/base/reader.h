@@ -42,7 +42,7 @@ static inline struct memo__reader *memo__reader_enter(void)
     struct memo__reader *r = memo__reader_mine;
     if (__builtin_expect(!r, 0) || __builtin_expect(r->turn & 1, 0))
         return memo__reader_slow_enter();
-    memo__store(&r->turn, r->turn + 1);
+    memo__own_add64(&r->turn, 1);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return r;
 }
@@ -52,7 +52,7 @@ static inline void memo__reader_leave(struct memo__reader *r)
     if (__builtin_expect(r->depth, 0))
         memo__reader_slow_leave(r);
     else
-        memo__store_release(&r->turn, r->turn + 1);
+        memo__own_add64_release(&r->turn, 1);
 }
 
 /* An object on its way out; embedded first. */

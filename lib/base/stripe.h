@@ -31,7 +31,7 @@ struct memo__striped { /* an array of parts */
 static inline void memo__stripe_add32(struct memo__stripe s, uint32_t *word, uint32_t n)
 {
     if (s.exclusive)
-        memo__store(word, memo__load(word) + n);
+        memo__own_add32(word, n);
     else
         (void)memo__fetch_add(word, n);
 }
@@ -39,7 +39,7 @@ static inline void memo__stripe_add32(struct memo__stripe s, uint32_t *word, uin
 static inline void memo__stripe_add64(struct memo__stripe s, uint64_t *word, uint64_t n)
 {
     if (s.exclusive)
-        memo__store(word, memo__load(word) + n);
+        memo__own_add64(word, n);
     else
         (void)memo__fetch_add(word, n);
 }

@@ -22,6 +22,8 @@ struct memo__lease_part { /* one line of its own per stripe: thieves write here 
     uint64_t unused[6];
 };
 
+_Static_assert(sizeof(struct memo__lease_part) == MEMO__LINE, "a line");
+
 static inline uint32_t memo__lease_batch(uint64_t whole)
 {
     uint64_t batch = whole / MEMO__LEASE_SHARE;
@@ -30,7 +32,7 @@ static inline uint32_t memo__lease_batch(uint64_t whole)
 
 static inline struct memo__lease_part *memo__lease_at(const struct memo__striped *parts, uint32_t stripe)
 {
-    return MEMO__PART(struct memo__lease_part, parts, stripe);
+    return (struct memo__lease_part *)(void *)parts->base + stripe; /* the stride is its size */
 }
 
 /* Takes one of a word's, if there is one. */
