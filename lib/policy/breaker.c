@@ -98,9 +98,11 @@ bool memo__breaker_admit_slow(struct memo__breaker *b, const struct memo__breake
         if (memo__cas(&b->word, &word, half))
             word = half;
     }
-    if (memo__breaker_phase_of(word) != MEMO__BREAKER_HALF_OPEN) { /* somebody else turned it meanwhile */
+    if (memo__breaker_phase_of(word) == MEMO__BREAKER_OPEN) /* somebody else turned it meanwhile: no permit, also for who only observes */
+        return false;
+    if (memo__breaker_phase_of(word) == MEMO__BREAKER_CLOSED) {
         *out = (struct memo__permit){ memo__breaker_epoch_of(word), MEMO__NO_PROBE, 0, 0 };
-        return memo__breaker_phase_of(word) == MEMO__BREAKER_CLOSED;
+        return true;
     }
     for (uint32_t i = 0; i < probes_of(rule); i++)
         if (lease_take(b, i, memo__breaker_epoch_of(word), now, lease_ns, out))
