@@ -594,6 +594,7 @@ memo_status memo__http_pool_new(const struct memo__alloc *a, const struct memo__
         memo__http_pool_free(p);
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for the HTTP pool");
     }
+    (void)curl_easy_setopt(p->pattern, CURLOPT_NOSIGNAL, 1L); /* else its end sets the process's SIGPIPE to "ignore" for a moment */
     *out = p;
     return MEMO_OK;
 }
@@ -1063,6 +1064,8 @@ static void explain(struct memo__http_answer *r, const struct wire *w, CURLcode 
 
 static void judge(struct wire *w, struct memo__http_answer *r, CURLcode code)
 {
+    if (w->sent && (code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR))
+        w->again = true; /* it was to be sent again, and nobody is there any more: the peer died with the request */
     r->sent = w->sent;
     r->reused = w->sent && (!w->opened || w->again);
     r->resend_stopped = w->again;
