@@ -18,16 +18,21 @@
 #define SEAL UINT32_C(0x6d656d6f) /* "memo" */
 #define LEASE_LEAST (1 * MEMO__S) /* of a probe: it lives as long as its call may, and at least so long */
 
-static uint32_t us_since(memo__instant now, memo__instant then)
+static inline uint32_t us_of(int64_t ns)
 {
-    uint64_t us = (uint64_t)memo__since(now, then) / 1000;
+    uint64_t us = (uint64_t)ns / 1000;
     return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+static inline uint32_t us_since(memo__instant now, memo__instant then)
+{
+    return us_of(memo__since(now, then));
 }
 
 /* The route's rules; those of "default" if other rules hold by now. */
 static inline const struct memo__route_rule *route_of(const struct memo__plan *p, const struct memo__record *k)
 {
-    return &p->service->routes[__builtin_expect(p->rules->revision == k->revision, 1) ? k->route : p->service->routes_count - 1];
+    return &p->routes[__builtin_expect(p->revision == k->revision, 1) ? k->route : p->service->routes_count - 1];
 }
 
 static inline void stripe_active(struct memo__governor *g, struct memo__stripe s)
@@ -352,7 +357,7 @@ memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_c
     k->begun = k->last = memo__now(g->world->host);
     k->id = memo__draw_next(&r->draw);
     const struct memo__plan *p = memo__load_acquire(&g->plan);
-    k->revision = p->rules->revision;
+    k->revision = p->revision;
     k->permit.epoch = MEMO__NO_EPOCH;
     struct memo__text path = remember_text(k, f->method, f->path);
     remember_context(k, f->parent, r, &inherited);
@@ -381,7 +386,7 @@ static inline struct memo__governor *governor_of(const struct memo__record *k)
 
 static const struct memo__pool *pool_of(const struct memo__plan *p, const struct memo__record *k)
 {
-    if (k->subset == MEMO__NO_INDEX || p->rules->revision != k->revision)
+    if (k->subset == MEMO__NO_INDEX || p->revision != k->revision)
         return &p->all;
     return &p->subsets[k->subset];
 }
@@ -417,52 +422,60 @@ static __attribute__((noinline)) memo_status pick_admitted(const struct memo__go
     }
 }
 
-/* Retries, ejected endpoints, breakers of their own, another policy: everything that the short way is not for. */
-static __attribute__((noinline)) memo_status pick_slow(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
-                                                       const struct memo__record *k, memo__instant now, uint64_t draw, const struct memo__route_rule *route, struct memo__pick *out,
-                                                       struct memo__permit *permit)
+/* Retries, ejected endpoints, breakers of their own, another policy: everything that the short way is not for. The attempt is filled as far as the pick knows it. */
+struct picked { memo_status status; uint32_t index; };
+
+static __attribute__((noinline)) struct picked pick_slow(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
+                                                         struct memo__record *k, memo__instant now, uint64_t draw, const struct memo__route_rule *route)
 {
     struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool->from, .rule = &p->service->balance, .stripe = r->stripe, .stripes_active = memo__load(&g->active),
                                     .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now, .draw = draw, .tried_count = k->attempts,
                                     .ejected = memo__load(&g->outlier.ejected) };
+    struct memo__try *t = &k->tries[k->attempts];
+    struct memo__pick x;
+    bool own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
     for (uint32_t i = 0; i < k->attempts; i++)
         q.tried[i] = k->tries[i].slot;
-    if (!p->instance_breakers || !route->breaker.on || route->breaker.scope != MEMO__SCOPE_INSTANCE || g->world->disabled)
-        return memo__balance_pick(&q, out);
-    return pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE, out, permit);
+    *t = (struct memo__try){ .permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 } };
+    memo_status s = own ? pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE, &x, &t->permit) : memo__balance_pick(&q, &x);
+    if (s != MEMO_OK)
+        return (struct picked){ s, 0 };
+    t->slot = x.slot;
+    t->score = x.score;
+    if (x.other_slot != MEMO__NO_SLOT) {
+        t->other_slot = x.other_slot;
+        t->other_score = x.other_score;
+        t->flags = MEMO__TRY_OTHER;
+    }
+    t->flags |= (uint8_t)((x.flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (x.flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0));
+    memo__balance_start(&g->fleet, r->stripe, x.slot);
+    return (struct picked){ MEMO_OK, x.index };
 }
 
-static inline memo_status pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, const struct memo__record *k,
-                               memo__instant now, const struct memo__route_rule *route, struct memo__pick *out, struct memo__permit *permit)
+static inline struct picked pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, struct memo__record *k,
+                                 memo__instant now, const struct memo__route_rule *route)
 {
     uint64_t draw = memo__draw_next(&r->draw);
-    struct memo__endpoint_part *part = NULL;
-    if (__builtin_expect((memo__load(&g->outlier.ejected) | k->attempts | (uint32_t)p->instance_breakers) == 0, 1))
-        part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now, draw, out);
-    if (__builtin_expect(!part, 0)) {
-        memo_status s = pick_slow(g, p, pool, r, k, now, draw, route, out, permit);
-        if (s != MEMO_OK)
-            return s;
-        part = memo__fleet_part(&g->fleet, r->stripe.index, out->slot);
-    }
+    struct memo__pick x;
+    if (__builtin_expect((memo__load(&g->outlier.ejected) | k->attempts | (uint32_t)p->instance_breakers) != 0, 0))
+        return pick_slow(g, p, pool, r, k, now, draw, route);
+    struct memo__endpoint_part *part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now, draw, &x);
+    if (__builtin_expect(!part, 0))
+        return pick_slow(g, p, pool, r, k, now, draw, route);
+    k->tries[0] = (struct memo__try){ .slot = x.slot, .score = x.score, .other_slot = x.other_slot, .other_score = x.other_score,
+                                      .permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 }, .flags = MEMO__TRY_OTHER };
     memo__balance_start_at(part, r->stripe);
-    return MEMO_OK;
+    return (struct picked){ MEMO_OK, x.index };
 }
 
 /* Generations are those of the plan: what has moved into a slot since then was not picked. */
-static inline void try_fill(const struct memo__plan *p, struct memo__record *k, const struct memo__pick *picked, const struct memo__view_entry *e, struct memo__permit permit,
-                            memo__instant start)
+static inline void try_fill(const struct memo__plan *p, struct memo__record *k, const struct memo__view_entry *e, memo__instant start)
 {
     struct memo__try *t = &k->tries[k->attempts++];
-    *t = (struct memo__try){ .slot = picked->slot, .generation = e->generation, .score = picked->score, .start_us = us_since(start, k->begun), .permit = permit };
-    if (__builtin_expect(picked->other_slot != MEMO__NO_SLOT, 1)) {
-        t->other_slot = picked->other_slot;
-        t->other_generation = p->view->entries[p->by_slot[picked->other_slot]].generation;
-        t->other_score = picked->other_score;
-        t->flags = MEMO__TRY_OTHER;
-    }
-    if (__builtin_expect(picked->flags, 0))
-        t->flags |= (uint8_t)((picked->flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (picked->flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0));
+    t->generation = e->generation;
+    t->start_us = us_since(start, k->begun);
+    if (__builtin_expect(t->flags & MEMO__TRY_OTHER, 1))
+        t->other_generation = p->view->entries[p->by_slot[t->other_slot]].generation;
     k->phase = MEMO__CALL_FLYING;
 }
 
@@ -510,12 +523,10 @@ static __attribute__((noinline)) memo_status stop(struct memo__governor *g, stru
 
 static inline memo_status next(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
 {
-    memo__instant boot, now = memo__now_and_boot(g->world->host, &boot);
-    int64_t wait_ms = k->wait_ms;
-    memo__instant start = memo__after(now, wait_ms * MEMO__MS);
-    const struct memo__pool *pool = pool_of(p, k);
-    struct memo__pick picked;
-    struct memo__permit permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
+    memo__instant boot, now = memo__now_and_boot(g->world->host, &boot), start = now;
+    uint32_t wait_ms = k->wait_ms;
+    if (__builtin_expect(wait_ms != 0, 0))
+        start = memo__after(now, wait_ms * MEMO__MS);
     const struct memo__route_rule *route = route_of(p, k);
     int64_t timeout = memo__deadline_attempt(start, k->deadline, route->retry.attempt_timeout);
     if (__builtin_expect(timeout == 0, 0))
@@ -524,15 +535,16 @@ static inline memo_status next(struct memo__governor *g, const struct memo__plan
     memo_status s = view_there(g, p, k);
     if (s == MEMO_OK)
         s = view_young(p, k);
-    if (__builtin_expect(s == MEMO_OK, 1)) {
-        if (__builtin_expect(memo__outlier_due(&g->outlier, now), 0))
-            tell_returned(g, p, now);
-        s = pick(g, p, pool, r, k, now, route, &picked, &permit);
-    }
     if (__builtin_expect(s != MEMO_OK, 0))
         return stop(g, k, s, now);
+    if (__builtin_expect(memo__outlier_due(&g->outlier, now), 0))
+        tell_returned(g, p, now);
+    const struct memo__pool *pool = pool_of(p, k);
+    struct picked picked = pick(g, p, pool, r, k, now, route);
+    if (__builtin_expect(picked.status != MEMO_OK, 0))
+        return stop(g, k, picked.status, now);
     const struct memo__view_entry *e = &p->view->entries[pool->entries[picked.index]];
-    try_fill(p, k, &picked, e, permit, start);
+    try_fill(p, k, e, start);
     attempt_fill(g, p, e, k, timeout, wait_ms, a);
     return MEMO_OK;
 }
@@ -567,14 +579,12 @@ bool memo__call_secure(const memo_call *call, const memo_attempt *a)
 memo_status memo_call_inject(const memo_call *call, const memo_attempt *a, char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count)
 {
     const struct memo__record *k = (const struct memo__record *)(const void *)call;
-    uint8_t span[8];
     if (!call || !a || a->size < sizeof *a || (n && !buf) || (max && !out) || !count)
         return MEMO_E_ARGUMENT;
     *count = 0;
     if (!sealed(k) || a->number < 1 || a->number > k->attempts)
         return MEMO_E_STATE;
-    memo__span_of(memo__mix64(k->id + (uint64_t)a->number), span);
-    return memo__headers_of_attempt(&k->trace, span, a->timeout_ms, (uint32_t)a->number, buf, n, out, max, count);
+    return memo__headers_of_attempt(&k->trace, memo__mix64(k->id + (uint64_t)a->number), a->timeout_ms, (uint32_t)a->number, buf, n, out, max, count);
 }
 
 /* report */
@@ -749,8 +759,8 @@ static inline void report(struct memo__governor *g, const struct memo__plan *p, 
 {
     struct memo__try *t = &k->tries[k->attempts - 1u];
     memo__instant now = memo__now(g->world->host);
-    int64_t latency = memo__since(now, k->begun + (int64_t)t->start_us * 1000);
-    t->end_us = us_since(now, k->begun);
+    int64_t took = memo__since(now, k->begun), latency = memo__since(took, (int64_t)t->start_us * 1000);
+    t->end_us = us_of(took);
     t->again = MEMO__RETRY_NOT_NEEDED;
     k->last = now;
     if (__builtin_expect(plainly_good(o), 1)) {
@@ -790,7 +800,7 @@ static __attribute__((noinline)) void undo(const struct memo__plan *p, struct me
     struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
     if (o && k->permit.epoch != MEMO__NO_EPOCH)
         memo__breaker_cancel(o->shared, k->permit);
-    if (p->rules->revision != k->revision)
+    if (p->revision != k->revision)
         return;
     const struct memo__gate *gate = &p->gates[k->route];
     uint32_t taken = p->keyed >> k->route & 1 ? k->taken : ~(uint32_t)k->would; /* who was let in the short way took all */
@@ -813,27 +823,47 @@ static enum memo__result result_of(const struct memo__record *k)
     return t->flags & MEMO__TRY_FAILED ? MEMO__CALL_FAILED : MEMO__CALL_OK;
 }
 
-static inline void end(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+static inline bool slow(const struct memo__governor *g, const struct memo__record *k)
+{
+    int64_t most = g->world->slow_call;
+    return most && memo__since(k->last, k->begun) > most;
+}
+
+static __attribute__((noinline)) void end_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
     struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
+    enum memo__result result = result_of(k);
     if (k->phase == MEMO__CALL_FLYING)
         unlearn(g, p, r, k, &k->tries[k->attempts - 1]);
     if (k->phase != MEMO__CALL_REFUSED && !k->attempts && !g->world->disabled)
         undo(p, r, k);
-    if (k->bulkhead && p->bulkhead && p->bulkhead->id == k->bulkhead)
-        memo__bulkhead_leave(p->bulkhead->shared, &p->bulkhead->parts, r->stripe, &p->service->concurrency);
-    enum memo__result result = result_of(k);
-    int64_t took = memo__since(k->last, k->begun);
     if (k->phase != MEMO__CALL_REFUSED) {
         if (!k->attempts && memo__refused(k->status))
             memo__count_refusal(r->stripe, &part->counters, k->status);
         else
             memo__count_call(r->stripe, &part->counters, result);
-        memo__histogram_add(r->stripe, &part->counters.duration, took);
+        memo__histogram_add(r->stripe, &part->counters.duration, memo__since(k->last, k->begun));
     }
-    memo__stripe_add64(r->stripe, &part->ended, 1);
-    if (__builtin_expect(k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || k->attempts > 1 || (g->world->slow_call && took > g->world->slow_call) || k->status, 0))
+    if (k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || k->attempts > 1 || slow(g, k) || k->status)
         memo__ring_push(&g->world->ring, k);
+}
+
+/* A call whose first attempt went well needs nothing but to be counted; it is kept if it was slow. */
+static inline void end(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+{
+    struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
+    uint8_t flags = k->tries[0].flags & (MEMO__TRY_REPORTED | MEMO__TRY_FAILED | MEMO__TRY_IGNORED);
+    bool well = k->phase == MEMO__CALL_DONE && k->attempts == 1 && !k->status && flags == MEMO__TRY_REPORTED;
+    if (k->bulkhead && p->bulkhead && p->bulkhead->id == k->bulkhead)
+        memo__bulkhead_leave(p->bulkhead->shared, &p->bulkhead->parts, r->stripe, &p->service->concurrency);
+    if (__builtin_expect(well, 1)) {
+        memo__count_call(r->stripe, &part->counters, MEMO__CALL_OK);
+        memo__histogram_add(r->stripe, &part->counters.duration, memo__since(k->last, k->begun));
+        if (__builtin_expect(slow(g, k), 0))
+            memo__ring_push(&g->world->ring, k);
+    } else
+        end_other(g, p, r, k);
+    memo__stripe_add64(r->stripe, &part->ended, 1);
 }
 
 void memo_call_end(memo_call *call)

@@ -15,17 +15,6 @@ const char *memo__view_state_name(int32_t state)
     return state >= 0 && state <= MEMO_VIEW_CACHED ? names[state] : "?";
 }
 
-int64_t memo__age_ms(memo__instant confirmed, bool unproven, memo__instant boot_now)
-{
-    return unproven ? -1 : (memo__since(boot_now, confirmed) + MEMO__MS - 1) / MEMO__MS; /* an upper bound is rounded up */
-}
-
-int64_t memo__view_age_ms(const struct memo__view *v, memo__instant boot_now)
-{
-    bool unproven = memo__load_acquire(&v->unproven); /* before what proves it */
-    return memo__age_ms(memo__load(&v->confirmed), unproven, boot_now);
-}
-
 /* Slots. */
 
 static uint64_t key_of(const struct memo__view *v, const struct memo__view_entry *e)

@@ -102,9 +102,18 @@ void memo__governor_fini(struct memo__governor *g);   /* when no reader can hold
 void memo__governor_after_fork(struct memo__governor *g);
 
 uint64_t memo__governor_open_calls(const struct memo__governor *g);
-/* An upper bound of a view's age in ms, or -1 if it is unproven. */
-int64_t memo__view_age_ms(const struct memo__view *v, memo__instant boot_now);
-int64_t memo__age_ms(memo__instant confirmed, bool unproven, memo__instant boot_now);
+/* An upper bound of an age in ms, or -1 if it is unproven. */
+static inline int64_t memo__age_ms(memo__instant confirmed, bool unproven, memo__instant boot_now)
+{
+    return unproven ? -1 : (memo__since(boot_now, confirmed) + MEMO__MS - 1) / MEMO__MS; /* rounded up */
+}
+
+static inline int64_t memo__view_age_ms(const struct memo__view *v, memo__instant boot_now)
+{
+    bool unproven = memo__load_acquire(&v->unproven); /* before what proves it */
+    return memo__age_ms(memo__load(&v->confirmed), unproven, boot_now);
+}
+
 const char *memo__view_state_name(int32_t state);   /* "live" */
 
 static inline struct memo__governor_part *memo__governor_part(const struct memo__governor *g, uint32_t stripe)

@@ -269,6 +269,8 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
     struct joining j = { g, before };
     p->alloc = *g->world->alloc;
     p->service = memo__rules_for(r, memo__text_of(g->name));
+    p->routes = p->service->routes;
+    p->revision = r->revision;
     p->view = v;
     memo__wants_init(&p->wants, p->service);
     bool good = pools(p) && organs(p, &j) && gates(p) && gone(p, g);

@@ -46,6 +46,8 @@ struct memo__plan {
     struct memo__view *view;        /* counted */
     struct memo__rules *rules;      /* counted */
     const struct memo__service_rules *service;
+    const struct memo__route_rule *routes;           /* of the service */
+    uint64_t revision;                               /* of the rules */
     struct memo__wants wants;
     struct memo__gate *gates;                        /* one for each route; hashes of keyed limits are the caller's to set in a copy */
     struct memo__pool all;                           /* pickable by the registry's word: healthy, weight > 0 */

@@ -127,6 +127,7 @@ struct memo__route_rule {
     struct memo__breaker_rule breaker;   /* scope route: this route has its own (if on); else the service's, the same in every route */
     uint32_t limits_count;
     uint8_t limits[MEMO__LIMITS_MAX];    /* indexes into the service's limits */
+    uint64_t unused[4];                  /* 1,024 bytes: an index is a shift */
 };
 
 struct memo__service_rules {

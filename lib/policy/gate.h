@@ -72,17 +72,18 @@ static inline bool memo__gate_quick(const struct memo__gate *g, struct memo__str
     if (__builtin_expect(g->breakers_count > 1 || memo__breaker_phase_of(word) != MEMO__BREAKER_CLOSED, 0))
         return false;
     *epoch = memo__breaker_epoch_of(word);
-    for (uint32_t i = 0; i < g->limits_count; i++)
-        if (__builtin_expect(g->limits[i].keyed || memo__load(&memo__lease_at(&g->limits[i].parts, stripe.index)->held) == 0, 0))
+    const struct memo__gate_limit *l = g->limits, *end = l + g->limits_count;
+    for (; l < end; l++)
+        if (__builtin_expect(l->keyed || memo__load(&memo__lease_at(&l->parts, stripe.index)->held) == 0, 0))
             return false;
     uint32_t *permits = g->bulkhead ? &memo__lease_at(&g->bulkhead_parts, stripe.index)->held : NULL;
     if (permits && __builtin_expect(memo__load(permits) == 0, 0))
         return false;
-    for (uint32_t i = 0; i < g->limits_count; i++) {
-        struct memo__lease_part *own = memo__lease_at(&g->limits[i].parts, stripe.index);
+    for (l = g->limits; l < end; l++) {
+        struct memo__lease_part *own = memo__lease_at(&l->parts, stripe.index);
         memo__store(&own->used_at, now); /* before the token goes, as in limiter.h */
         if (__builtin_expect(!memo__lease_take(&own->held), 0))
-            return memo__gate_lost(g, stripe, i);
+            return memo__gate_lost(g, stripe, (uint32_t)(l - g->limits));
     }
     if (permits && __builtin_expect(!memo__lease_take(permits), 0))
         return memo__gate_lost(g, stripe, g->limits_count);

@@ -114,16 +114,17 @@ static inline enum memo__route_no memo__route_asks(const struct memo__when *w, c
 }
 
 /* Index of the route. why may be NULL. */
-static inline uint32_t memo__route_match(const struct memo__service_rules *rules, const struct memo__route_facts *facts, struct memo__route_why *why)
+static inline uint32_t memo__route_match(const struct memo__service_rules *rules, const struct memo__route_facts *facts,
+                                         struct memo__route_why *why)
 {
-    const struct memo__route_rule *route = rules->routes;
-    uint32_t last = rules->routes_count - 1, r = 0, want = MEMO__NO_INDEX;
-    enum memo__route_no no = last ? memo__route_asks(&route->when, facts, &want) : MEMO__ROUTE_NONE;
+    const struct memo__route_rule *route = rules->routes, *last = route + (rules->routes_count - 1);
+    uint32_t want = MEMO__NO_INDEX;
+    enum memo__route_no no = route < last ? memo__route_asks(&route->when, facts, &want) : MEMO__ROUTE_NONE;
     if (why)
         *why = (struct memo__route_why){ no, 0, no >= MEMO__ROUTE_HEADER_ABSENT ? want : MEMO__NO_INDEX };
-    while (no != MEMO__ROUTE_NONE && ++r < last)
-        no = memo__route_asks(&(++route)->when, facts, &want);
-    return r;
+    while (no != MEMO__ROUTE_NONE && ++route < last)
+        no = memo__route_asks(&route->when, facts, &want);
+    return (uint32_t)(route - rules->routes);
 }
 
 uint32_t memo__route_split_slow(const struct memo__route_rule *route, uint64_t draw);

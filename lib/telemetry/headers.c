@@ -73,3 +73,11 @@ memo_status memo__headers_write(const struct memo__trace *t, const uint8_t span[
     *count = i;
     return MEMO_OK;
 }
+
+memo_status memo__headers_of_other(const struct memo__trace *t, uint64_t draw, int64_t timeout_ms, uint32_t attempt,
+                                   char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count)
+{
+    uint8_t span[8];
+    memo__span_of(draw, span);
+    return memo__headers_write(t, span, timeout_ms, attempt, buf, n, out, max, count);
+}

@@ -44,14 +44,18 @@ bool memo__timeout_parse(struct memo__text value, int64_t *ns);
 memo_status memo__headers_write(const struct memo__trace *t, const uint8_t span[8], int64_t timeout_ms, uint32_t attempt,
                                 char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count);
 
-/* The same where all three are written and the attempt's number is one digit: in places that are known beforehand. */
-static inline memo_status memo__headers_of_attempt(const struct memo__trace *t, const uint8_t span[8], int64_t timeout_ms, uint32_t attempt,
+memo_status memo__headers_of_other(const struct memo__trace *t, uint64_t draw, int64_t timeout_ms, uint32_t attempt,
+                                   char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count);
+
+/* The same where all three are written and the attempt's number is one digit: in places that are known beforehand. draw: of the span. */
+static inline memo_status memo__headers_of_attempt(const struct memo__trace *t, uint64_t draw, int64_t timeout_ms, uint32_t attempt,
                                                    char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count)
 {
     enum { TIMEOUT = MEMO__TRACEPARENT_BYTES + 1, ATTEMPT = TIMEOUT + MEMO__DECIMAL_MAX + 1, BYTES = ATTEMPT + MEMO__DECIMAL_MAX + 1 };
     if (__builtin_expect(timeout_ms < 0 || attempt < 1 || attempt > 9 || n < BYTES || max < 3, 0))
-        return memo__headers_write(t, span, timeout_ms, attempt, buf, n, out, max, count);
-    memo__trace_format(t->id, span, t->flags, buf);
+        return memo__headers_of_other(t, draw, timeout_ms, attempt, buf, n, out, max, count);
+    draw += draw == 0; /* as memo__span_of */
+    memo__trace_format(t->id, (const uint8_t *)(const void *)&draw, t->flags, buf);
     buf[MEMO__TRACEPARENT_BYTES] = 0;
     out[0] = (memo_header){ MEMO__HEADER_TRACEPARENT, buf, sizeof MEMO__HEADER_TRACEPARENT - 1, MEMO__TRACEPARENT_BYTES };
     char *end = memo__put_decimal(buf + TIMEOUT, (uint64_t)(timeout_ms < MEMO__TIMEOUT_MOST / MEMO__MS ? timeout_ms : MEMO__TIMEOUT_MOST / MEMO__MS));
