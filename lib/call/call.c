@@ -37,9 +37,8 @@ static inline const struct memo__route_rule *route_of(const struct memo__plan *p
 
 static inline void stripe_active(struct memo__governor *g, struct memo__stripe s)
 {
-    uint32_t bit = UINT32_C(1) << s.index;
-    if (__builtin_expect(!(memo__load(&g->active) & bit), 0))
-        (void)memo__fetch_or(&g->active, bit);
+    if (__builtin_expect(!(memo__load(&g->active) >> s.index & 1), 0))
+        (void)memo__fetch_or(&g->active, UINT32_C(1) << s.index);
 }
 
 /* Facts. */
@@ -54,7 +53,7 @@ static inline void take_value(const struct memo__plan *p, const memo_header *h, 
 }
 
 /* Up to 64 headers: are they whole? A look at each of those whose length, modulo 64, is that of a wanted name, or is not given (bit 0 of the mask is for them). */
-static inline bool take_values(const struct memo__plan *p, const memo_header *first, const memo_header *end, struct memo__text *values)
+static inline __attribute__((always_inline)) bool take_values(const struct memo__plan *p, const memo_header *first, const memo_header *end, struct memo__text *values)
 {
     uint64_t lengths = p->wants.lengths | 1, maybe = 0;
     for (const memo_header *h = first; h < end; h++) {
@@ -204,24 +203,20 @@ static inline memo_status view_young(const struct memo__plan *p, const struct me
     return too_old(p, k) && p->service->mode == MEMO__ENFORCE ? MEMO_REFUSED_STALE : MEMO_OK;
 }
 
-static inline memo_status view_usable(const struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
+/* A service with maxStale: may a call start? */
+static __attribute__((noinline)) memo_status view_measured(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
-    if (__builtin_expect(p->service->max_stale != INT64_MAX, 0))
-        measure_age(p, k, memo__boot(g->world->host));
-    memo_status status = view_there(g, p, k);
-    return status == MEMO_OK ? view_young(p, k) : status;
-}
-
-static inline struct memo__organ *breaker_at(const struct memo__plan *p, uint32_t route)
-{
-    struct memo__organ *own = p->route_breakers[route];
-    return own ? own : p->breaker;
+    measure_age(p, k, memo__boot(g->world->host));
+    memo_status status = view_young(p, k);
+    if (status == MEMO_OK && too_old(p, k) && k->deadline > k->begun) /* and only observed */
+        memo__count_would_refuse(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, MEMO_REFUSED_STALE);
+    return status;
 }
 
 static inline void remember_gate(const struct memo__plan *p, const struct memo__gate *gate, const struct memo__gate_result *r, struct memo__record *k)
 {
-    k->breaker = gate->breakers_count ? breaker_at(p, k->route)->id : 0;
-    k->bulkhead = r->taken & MEMO__GATE_BULKHEAD_BIT ? p->bulkhead->id : 0;
+    k->breaker = gate->breakers_count ? gate->breakers[0].id : 0;
+    k->bulkhead = r->taken & MEMO__GATE_BULKHEAD_BIT ? gate->bulkhead_id : 0;
     k->permit = gate->breakers_count ? r->permits[0] : (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };
     k->probe = k->permit.epoch != MEMO__NO_EPOCH && k->permit.probe != MEMO__NO_PROBE;
     k->would = r->would;
@@ -241,10 +236,11 @@ static __attribute__((noinline)) void count_would(struct memo__stripe s, struct 
         memo__count_would_refuse(s, c, MEMO_REFUSED_OVERLOADED);
 }
 
-static __attribute__((noinline)) memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
-                                int64_t lease)
+static __attribute__((noinline)) memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
+                                                   struct memo__governor_part *part, struct memo__record *k)
 {
     struct memo__gate_result result;
+    int64_t left = memo__deadline_left(k->begun, k->deadline), lease = left > LEASE_LEAST ? left : LEASE_LEAST;
     memo_status status = memo__gate_enter(gate, r->stripe, k->begun, lease, &result);
     remember_gate(p, gate, &result, k);
     if (__builtin_expect(result.would, 0))
@@ -253,23 +249,22 @@ static __attribute__((noinline)) memo_status enter(const struct memo__plan *p, c
 }
 
 /* Nearly every call: the record has nothing of a refusal, and is zero where it would be. */
-static inline bool enter_quick(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__record *k)
+static inline bool enter_quick(const struct memo__gate *gate, struct memo__stripe stripe, struct memo__record *k)
 {
     uint32_t epoch;
-    if (__builtin_expect(!memo__gate_quick(gate, r->stripe, k->begun, &epoch), 0))
+    if (__builtin_expect(!memo__gate_quick(gate, stripe, k->begun, &epoch), 0))
         return false;
     if (gate->breakers_count) {
-        k->breaker = breaker_at(p, k->route)->id;
+        k->breaker = gate->breakers[0].id;
         k->permit = (struct memo__permit){ epoch, MEMO__NO_PROBE, 0, 0 };
     }
-    if (gate->bulkhead)
-        k->bulkhead = p->bulkhead->id;
+    k->bulkhead = gate->bulkhead_id;
     return true;
 }
 
 /* The long way with the hashes of this call's header values; a limit whose header is absent does not hold. */
 static __attribute__((noinline)) memo_status enter_keyed(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
-                                                         struct memo__governor_part *part, struct memo__record *k, int64_t lease, const struct memo__text *values)
+                                                         struct memo__governor_part *part, struct memo__record *k, const struct memo__text *values)
 {
     struct memo__gate keyed = *gate;
     uint8_t at[MEMO__LIMITS_MAX], taken = 0;
@@ -284,7 +279,7 @@ static __attribute__((noinline)) memo_status enter_keyed(const struct memo__gove
         at[keyed.limits_count] = (uint8_t)i;
         keyed.limits[keyed.limits_count++] = l;
     }
-    memo_status status = enter(p, &keyed, r, part, k, lease);
+    memo_status status = enter(p, &keyed, r, part, k);
     for (uint32_t i = 0; i < keyed.limits_count; i++)
         taken |= k->taken & MEMO__GATE_LIMIT_BIT(i) ? (uint8_t)MEMO__GATE_LIMIT_BIT(at[i]) : 0;
     k->taken = taken;
@@ -292,34 +287,35 @@ static __attribute__((noinline)) memo_status enter_keyed(const struct memo__gove
 }
 
 /* Route and gate. */
-static inline __attribute__((always_inline)) memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__governor_part *part, struct memo__record *k,
-                                const memo_call_facts *f, struct memo__text path, memo__instant inherited)
+static inline __attribute__((always_inline)) memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r,
+                                                               struct memo__governor_part *part, struct memo__record *k, const memo_call_facts *f,
+                                                               struct memo__text path, memo__instant inherited)
 {
-    const struct memo__service_rules *s = p->service;
     struct memo__text values[MEMO__WANTS_MAX];
     struct memo__route_why why;
     if (!wanted_values(p, f, values))
         return MEMO_E_ARGUMENT;
     struct memo__route_facts facts = { k->method, path, values };
-    uint32_t i = memo__route_match(s, &facts, &why);
-    const struct memo__route_rule *route = &s->routes[i];
+    uint32_t i = memo__route_match(p->service, &facts, &why);
+    const struct memo__route_rule *route = &p->routes[i];
     k->route = (uint8_t)i;
     k->why = (uint8_t)why.no;
     k->why_route = (uint8_t)why.route;
     k->why_want = (uint8_t)why.want;
     k->subset = (uint8_t)(route->split_count ? memo__route_split(route, memo__draw_next(&r->draw)) : MEMO__NO_INDEX);
     k->deadline = memo__deadline(k->begun, route->timeout, __builtin_expect(f->timeout_ms != 0, 0) ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
-    int64_t left = memo__deadline_left(k->begun, k->deadline), lease = left > LEASE_LEAST ? left : LEASE_LEAST;
-    memo_status status = view_usable(g, p, k);
-    if (__builtin_expect(status != MEMO_OK, 0) || left == 0)
-        return refuse(g, p, r->stripe, k, status != MEMO_OK ? status : MEMO_REFUSED_DEADLINE);
-    if (too_old(p, k)) /* and only observed */
-        memo__count_would_refuse(r->stripe, &part->counters, MEMO_REFUSED_STALE);
+    memo_status status = view_there(g, p, k);
+    if (__builtin_expect(p->service->max_stale != INT64_MAX, 0) && status == MEMO_OK)
+        status = view_measured(g, p, r, k);
+    if (__builtin_expect(status == MEMO_OK && k->deadline <= k->begun, 0))
+        status = MEMO_REFUSED_DEADLINE;
+    if (__builtin_expect(status != MEMO_OK, 0))
+        return refuse(g, p, r->stripe, k, status);
     if (__builtin_expect(g->world->disabled, 0))
         return MEMO_OK;
     const struct memo__gate *gate = &p->gates[i];
-    if (__builtin_expect(!enter_quick(p, gate, r, k), 0)) {
-        status = p->keyed >> i & 1 ? enter_keyed(g, p, gate, r, part, k, lease, values) : enter(p, gate, r, part, k, lease);
+    if (__builtin_expect(!enter_quick(gate, r->stripe, k), 0)) {
+        status = p->keyed >> i & 1 ? enter_keyed(g, p, gate, r, part, k, values) : enter(p, gate, r, part, k);
         if (status != MEMO_OK)
             return refuse(g, p, r->stripe, k, status);
     }
@@ -426,10 +422,10 @@ static __attribute__((noinline)) memo_status pick_admitted(const struct memo__go
 struct picked { memo_status status; uint32_t index; };
 
 static __attribute__((noinline)) struct picked pick_slow(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
-                                                         struct memo__record *k, memo__instant now, uint64_t draw, const struct memo__route_rule *route)
+                                                         struct memo__record *k, memo__instant now, const struct memo__route_rule *route)
 {
     struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool->from, .rule = &p->service->balance, .stripe = r->stripe, .stripes_active = memo__load(&g->active),
-                                    .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now, .draw = draw, .tried_count = k->attempts,
+                                    .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now, .draw = memo__draw_next(&r->draw), .tried_count = k->attempts,
                                     .ejected = memo__load(&g->outlier.ejected) };
     struct memo__try *t = &k->tries[k->attempts];
     struct memo__pick x;
@@ -455,13 +451,12 @@ static __attribute__((noinline)) struct picked pick_slow(struct memo__governor *
 static inline struct picked pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, struct memo__record *k,
                                  memo__instant now, const struct memo__route_rule *route)
 {
-    uint64_t draw = memo__draw_next(&r->draw);
     struct memo__pick x;
     if (__builtin_expect((memo__load(&g->outlier.ejected) | k->attempts | (uint32_t)p->instance_breakers) != 0, 0))
-        return pick_slow(g, p, pool, r, k, now, draw, route);
-    struct memo__endpoint_part *part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now, draw, &x);
+        return pick_slow(g, p, pool, r, k, now, route);
+    struct memo__endpoint_part *part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now, k->id, &x); /* an id is a draw */
     if (__builtin_expect(!part, 0))
-        return pick_slow(g, p, pool, r, k, now, draw, route);
+        return pick_slow(g, p, pool, r, k, now, route);
     k->tries[0] = (struct memo__try){ .slot = x.slot, .score = x.score, .other_slot = x.other_slot, .other_score = x.other_score,
                                       .permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 }, .flags = MEMO__TRY_OTHER };
     memo__balance_start_at(part, r->stripe);
@@ -727,7 +722,7 @@ static __attribute__((noinline)) bool decide_again(struct memo__governor *g, str
     return plan.again;
 }
 
-/* What this outcome says, whatever it is. */
+    int64_t wait_ms = plan.wait / MEMO__MS + (plan.wait % MEMO__MS != 0);
 static __attribute__((noinline)) void report_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
                                                    const memo_outcome *o, memo__instant now, int64_t latency, int32_t *again)
 {
