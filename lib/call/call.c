@@ -716,13 +716,13 @@ static __attribute__((noinline)) bool decide_again(struct memo__governor *g, str
     if (plan.reason == MEMO__RETRY_BUDGET)
         memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->counters.retries_denied, 1);
     t->again = (uint8_t)plan.reason;
-    int64_t wait_ms = (plan.wait + MEMO__MS - 1) / MEMO__MS;
+    int64_t wait_ms = plan.wait / MEMO__MS + (plan.wait % MEMO__MS != 0);
     t->wait_ms = (uint16_t)(wait_ms > UINT16_MAX ? UINT16_MAX : wait_ms);
     k->wait_ms = (uint32_t)(wait_ms > UINT32_MAX ? UINT32_MAX : wait_ms);
     return plan.again;
 }
 
-    int64_t wait_ms = plan.wait / MEMO__MS + (plan.wait % MEMO__MS != 0);
+/* What this outcome says, whatever it is. */
 static __attribute__((noinline)) void report_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
                                                    const memo_outcome *o, memo__instant now, int64_t latency, int32_t *again)
 {

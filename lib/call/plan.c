@@ -155,7 +155,7 @@ static bool gates(struct memo__plan *p)
         const struct memo__route_rule *r = &s->routes[i];
         struct memo__organ *b = p->route_breakers[i] ? p->route_breakers[i] : r->breaker.on && r->breaker.scope == MEMO__SCOPE_SERVICE ? p->breaker : NULL;
         if (b)
-            g->breakers[g->breakers_count++] = (struct memo__gate_breaker){ b->shared, &r->breaker };
+            g->breakers[g->breakers_count++] = (struct memo__gate_breaker){ b->shared, &r->breaker, b->id };
         for (uint32_t n = 0; n < r->limits_count; n++) {
             struct memo__organ *o = p->limits[r->limits[n]];
             p->keyed |= (uint64_t)(o->kind == MEMO__ORGAN_KEYED_LIMIT) << i;
@@ -164,6 +164,7 @@ static bool gates(struct memo__plan *p)
         }
         if (p->bulkhead) {
             g->bulkhead = p->bulkhead->shared;
+            g->bulkhead_id = p->bulkhead->id;
             g->bulkhead_parts = p->bulkhead->parts;
             g->concurrency = &s->concurrency;
         }

@@ -19,6 +19,7 @@
 struct memo__gate_breaker {
     struct memo__breaker *breaker;
     const struct memo__breaker_rule *rule;
+    uint32_t id;                /* as the owner calls it; not looked at here */
 };
 
 struct memo__gate_limit { /* either limiter and parts, or keyed and hash */
@@ -36,6 +37,7 @@ struct memo__gate { /* what holds for one call; the owner may build it once per 
     struct memo__bulkhead *bulkhead;                  /* NULL: none */
     struct memo__striped bulkhead_parts;
     const struct memo__concurrency_rule *concurrency;
+    uint32_t bulkhead_id;                             /* as the owner calls it */
 };
 
 enum memo__gate_kind { MEMO__GATE_NONE = 0, MEMO__GATE_BREAKER, MEMO__GATE_LIMIT, MEMO__GATE_BULKHEAD };
