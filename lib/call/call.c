@@ -281,7 +281,8 @@ static __attribute__((noinline)) memo_status enter_keyed(const struct memo__gove
     }
     memo_status status = enter(p, &keyed, r, part, k);
     for (uint32_t i = 0; i < keyed.limits_count; i++)
-        taken |= k->taken & MEMO__GATE_LIMIT_BIT(i) ? (uint8_t)MEMO__GATE_LIMIT_BIT(at[i]) : 0;
+        if (k->taken & MEMO__GATE_LIMIT_BIT(i))
+            taken = (uint8_t)(taken | MEMO__GATE_LIMIT_BIT(at[i]));
     k->taken = taken;
     return status;
 }
