@@ -434,6 +434,34 @@ START_TEST(it_is_sent_once)
 }
 END_TEST
 
+static const char ok_text[] = OK_TEXT;
+
+static void serve_first_then_die(struct line *l)
+{
+    if (l->nth || !line_read(l))
+        return;
+    line_say(l, l->peer->text, strlen(l->peer->text));
+    line_read(l);
+    shutdown(l->peer->fd, SHUT_RDWR); /* nobody listens from now on, as when a process was killed */
+    if (l->peer->text != ok_text)
+        line_reset(l);
+}
+
+/* Sent, and the new connection on which libcurl would send it again is refused: a reset as well, which the rules may retry elsewhere. */
+START_TEST(a_peer_that_dies_with_the_request)
+{
+    static const char other_text[] = OK_TEXT;
+    start(serve_first_then_die, _i ? other_text : ok_text);
+    get();
+    ck_hello();
+    get();
+    ck_assert_msg(answer.kind == MEMO_OUTCOME_RESET, "kind %d: %s", answer.kind, answer.error);
+    ck_assert(answer.sent && answer.resend_stopped);
+    ck_assert_int_eq(peer_requests(&peer), 2);
+    finish();
+}
+END_TEST
+
 static void serve_first_then_close(struct line *l)
 {
     if (line_read(l))
@@ -890,6 +918,7 @@ Suite *suite_net_http(void)
     tcase_add_test(t, head_may_promise_any_length);
     tcase_add_test(t, a_big_body_comes_whole);
     tcase_add_loop_test(t, it_is_sent_once, 0, 2);
+    tcase_add_loop_test(t, a_peer_that_dies_with_the_request, 0, 2);
     tcase_add_test(t, a_closed_connection_is_replaced);
     tcase_add_test(t, a_reset_is_a_reset);
     tcase_add_test(t, nobody_listens);
