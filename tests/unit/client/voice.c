@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "stage.h"
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,7 +160,7 @@ START_TEST(a_slow_sink_loses_lines)
     ck_assert_int_eq(memo_rules_apply(client, NULL, 0, NULL, 0, NULL, NULL), MEMO_OK); /* nobody else waits */
     sem_post(&go_on);
     while (memo__load(&client->shared.lines_count))
-        (void)usleep(1000);
+        (void)sched_yield();
     memo_log_set(client, NULL, NULL);
     ck_assert_uint_eq(lines, 257);
     memo_client_free(client);
