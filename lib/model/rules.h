@@ -130,6 +130,8 @@ struct memo__route_rule {
     uint64_t unused[4];                  /* 1,024 bytes: an index is a shift */
 };
 
+_Static_assert(sizeof(struct memo__route_rule) == 1024, "an index is a shift");
+
 struct memo__service_rules {
     char name[MEMO__NAME_MAX];     /* "" for the defaults entry */
     enum memo__mode mode;

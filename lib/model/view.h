@@ -29,7 +29,7 @@ struct memo__view_entry {
     uint32_t weight;                   /* 0 to 65535; 0 takes no new calls */
     uint64_t registered;               /* the registration's own epoch (fencing token): a new one is a new endpoint, with fresh state */
     uint32_t slot, generation;         /* its place in the fleet; given by the view's holder before anybody else sees the view */
-    uint64_t unused;                   /* 64 bytes: an index is a shift */
+    uint64_t unused[2];                /* 64 bytes: an index is a shift */
 };
 
 struct memo__view {
@@ -44,6 +44,8 @@ struct memo__view {
     char *text;
     size_t text_bytes;
 };
+
+_Static_assert(sizeof(struct memo__view_entry) == 64, "an index is a shift");
 
 /* An endpoint as sources find it; text is copied by the builder. */
 struct memo__found {
