@@ -82,10 +82,10 @@ void memo__events_put(struct memo__events *q, const memo_event *e)
     if (!q->places)
         return;
     for (uint32_t tries = 0; !(p = claim(q, &q->write, 0, &ticket)); tries++) {
-        bool taken = take(q, &oldest);
-        if (taken || tries == TRIES)
+        bool taken = take(q, &oldest), enough = !taken && tries >= TRIES;
+        if (taken || enough)
             (void)memo__fetch_add(&q->dropped, 1);
-        if (!taken && tries >= TRIES)
+        if (enough)
             return;
     }
     p->event = *e;

@@ -25,7 +25,7 @@ static void queue_line(memo_client *c, int32_t level, const char *text)
     if (room) {
         *c->shared.lines_end = l;
         c->shared.lines_end = &l->next;
-        c->shared.lines_count++;
+        memo__store(&c->shared.lines_count, c->shared.lines_count + 1); /* looked at without the lock, too */
     }
     memo__lock_drop(&c->shared.lock);
     if (!room)
@@ -61,7 +61,7 @@ static bool deliver_one(memo_client *c)
     void *user = c->shared.sink_user;
     if (l) {
         c->shared.lines = l->next;
-        c->shared.lines_count--;
+        memo__store(&c->shared.lines_count, c->shared.lines_count - 1);
         if (!l->next)
             c->shared.lines_end = &c->shared.lines;
         c->shared.sink_busy++;

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/unit/net/child.h"
+#include "tests/unit/sanitizers.h"
 
 /* Threads of this process besides the one that asks; `mask`: what the last one blocks. */
 static int threads(unsigned long long *mask, char *name)
@@ -318,10 +319,12 @@ Suite *suite_client_engine(void)
     suite_add_tcase(s, t);
     t = tcase_create("fork");
     tcase_set_timeout(t, 60);
-    tcase_add_test(t, a_childs_handles_work_at_once);
-    tcase_add_test(t, permits_of_the_parent);
-    tcase_add_test(t, sockets_of_both);
-    tcase_add_test(t, generations);
+    if (THREADS_IN_CHILDREN) {
+        tcase_add_test(t, a_childs_handles_work_at_once);
+        tcase_add_test(t, permits_of_the_parent);
+        tcase_add_test(t, sockets_of_both);
+        tcase_add_test(t, generations);
+    }
     suite_add_tcase(s, t);
     return s;
 }
