@@ -31,7 +31,7 @@ typedef struct memo_instance {
  * me: its size set (MEMO_INIT).
  * Ownership: *out is the caller's until memo_registration_free; NULL on failure.
  * Threads: any; does not wait for the registry.
- * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_SETTING (`advertise` is needed and not set), MEMO_E_STATE, MEMO_E_UNSUPPORTED (a registry that cannot),
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_SETTING (`advertise` is needed and not set, or not numeric), MEMO_E_STATE, MEMO_E_UNSUPPORTED (a registry that cannot),
  * MEMO_E_NO_MEMORY.
  * Since: 0.1 */
 MEMO_MUST memo_status memo_registration_new(memo_client *c, const char *service, const memo_instance *me, memo_registration **out, memo_error *e);

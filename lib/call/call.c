@@ -605,15 +605,15 @@ static void remember_turn(struct memo__organ *o, const struct memo__breaker_fact
 }
 
 /* What is not only counted: a turn may come of it. */
-static __attribute__((noinline)) void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
-                                                         const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, bool slow,
-                                                         struct memo__organ *o, const char *subject)
+static __attribute__((noinline)) void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts,
+                                                         const struct memo__reader *r, const struct memo__breaker_rule *rule, const struct memo__permit *permit,
+                                                         memo__instant now, bool failed, bool slow, struct memo__organ *o, const char *subject)
 {
     struct memo__breaker_facts f = { 0 };
     bool first = failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED;
     if (first)
         memo__breaker_read(b, parts, rule, now, &f); /* the turn empties the window: what was in it has to be read before */
-    enum memo__breaker_turn turn = memo__breaker_report(b, parts, stripe, rule, permit, now, failed, slow);
+    enum memo__breaker_turn turn = memo__breaker_report(b, parts, r->stripe, rule, *permit, now, failed, slow);
     if (__builtin_expect(turn == MEMO__BREAKER_NOTHING, 1))
         return;
     if (!first)
@@ -625,13 +625,14 @@ static __attribute__((noinline)) void teach_breaker_slow(struct memo__governor *
     tell_breaker(g, turn, subject, &f);
 }
 
-static inline __attribute__((always_inline)) void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
-                                 const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, int64_t latency, struct memo__organ *o,
-                                 const char *subject)
+static inline __attribute__((always_inline)) void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts,
+                                                                const struct memo__reader *r, const struct memo__breaker_rule *rule,
+                                                                const struct memo__permit *permit, memo__instant now, bool failed, int64_t latency,
+                                                                struct memo__organ *o, const char *subject)
 {
     bool slow = rule->slow && latency > rule->slower_than;
-    if (__builtin_expect(failed || slow || !memo__breaker_report_good(b, parts, stripe, permit, now), 0))
-        teach_breaker_slow(g, b, parts, stripe, rule, permit, now, failed, slow, o, subject);
+    if (__builtin_expect(failed || slow || !memo__breaker_report_good(b, parts, r->stripe, *permit, now), 0))
+        teach_breaker_slow(g, b, parts, r, rule, permit, now, failed, slow, o, subject);
 }
 
 static const char *id_of(const struct memo__plan *p, uint32_t slot)
@@ -668,7 +669,7 @@ static __attribute__((noinline)) void teach_its_breaker(struct memo__governor *g
                                                         int64_t latency, bool failed, const struct memo__route_rule *route)
 {
     struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
-    teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r->stripe, &route->breaker, t->permit, now, failed, latency, NULL, id_of(p, t->slot));
+    teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r, &route->breaker, &t->permit, now, failed, latency, NULL, id_of(p, t->slot));
 }
 
 /* Everybody who learns, learns. */
@@ -685,7 +686,7 @@ static inline __attribute__((always_inline)) void teach(struct memo__governor *g
             teach_outlier(g, p, t, now, failed);
     }
     if (o)
-        teach_breaker(g, o->shared, &o->parts, r->stripe, &route->breaker, k->permit, now, failed, latency, o, o->name);
+        teach_breaker(g, o->shared, &o->parts, r, &route->breaker, &k->permit, now, failed, latency, o, o->name);
     if (__builtin_expect(t->permit.epoch != MEMO__NO_EPOCH, 0) && same)
         teach_its_breaker(g, p, r, t, now, latency, failed, route);
 }
@@ -879,5 +880,6 @@ void memo_call_end(memo_call *call)
 const struct memo__record *memo__record_read(const memo_call *call)
 {
     const struct memo__record *k = (const struct memo__record *)(const void *)call;
-    return k->size >= sizeof *call && k->seal >= SEAL && k->phase != MEMO__CALL_NONE ? k : NULL;
+    bool ours = k->size >= sizeof *call && k->seal - SEAL <= memo__load(&memo__process_number) && k->seal >= SEAL;
+    return ours && k->phase != MEMO__CALL_NONE && k->phase <= MEMO__CALL_ENDED && k->attempts <= MEMO__ATTEMPTS_MAX ? k : NULL;
 }

@@ -218,13 +218,23 @@ memo_status memo_client_start(memo_client *c, memo_error *e)
     return s;
 }
 
+/* A view that calls can go on: not one of an earlier process that knows of nobody, while the registry may be about to answer. */
+static bool usable(memo_service *s)
+{
+    int32_t state = memo__load_acquire(&s->governor.state);
+    struct memo__reader *r = memo__reader_enter();
+    uint32_t count = memo__load_acquire(&s->governor.plan)->view->count;
+    memo__reader_leave(r);
+    return state != MEMO_VIEW_EMPTY && (state != MEMO_VIEW_CACHED || count);
+}
+
 /* What is not there yet; NULL: all is. With the client's lock. */
 static const char *missing(memo_client *c, char *what, size_t n)
 {
     if (!c->shared.rules_ready)
         return "the rules";
     for (memo_service *s = c->shared.services; s; s = s->next) {
-        if (memo__load_acquire(&s->governor.state) == MEMO_VIEW_EMPTY) {
+        if (!usable(s)) {
             (void)snprintf(what, n, "a view of %s", s->governor.name);
             return what;
         }

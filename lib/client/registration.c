@@ -7,6 +7,8 @@
  * A caller's free does not wait: the object lives on until the source lets go of its lease. */
 #define _GNU_SOURCE
 #include <memo/registration.h>
+#include <arpa/inet.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -117,6 +119,18 @@ static bool plain(const char *text, size_t most)
     return n <= most && memo__utf8_valid((struct memo__text){ text, n });
 }
 
+static bool numeric(const char *address)
+{
+    struct in6_addr any;
+    return inet_pton(AF_INET, address, &any) == 1 || inet_pton(AF_INET6, address, &any) == 1;
+}
+
+static bool numeric(const char *address)
+{
+    struct in6_addr six;
+    return inet_pton(AF_INET, address, &six) == 1 || inet_pton(AF_INET6, address, &six) == 1;
+}
+
 static memo_status check(const struct memo_instance *me, memo_error *e)
 {
     if (me->labels_count > MEMO__LABELS_MAX || (me->labels_count && !me->labels))
@@ -125,6 +139,8 @@ static memo_status check(const struct memo_instance *me, memo_error *e)
         return memo__fail(e, MEMO_E_ARGUMENT, "weight is %u, it is 1 to %d, or 0 for 100", me->weight, WEIGHT_MOST);
     if ((me->id && (!me->id[0] || !plain(me->id, MEMO__NAME_MAX - 1))) || (me->zone && !plain(me->zone, MEMO__NAME_MAX - 1)) || (me->address && !plain(me->address, 45)))
         return memo__fail(e, MEMO_E_ARGUMENT, "id (1 to 63 bytes), zone (at most 63) and address (at most 45) are UTF-8 without control characters");
+    if (me->address && !numeric(me->address))
+        return memo__fail(e, MEMO_E_ARGUMENT, "address is %s, it is numeric: nobody who reads the registry resolves names", me->address);
     for (uint32_t i = 0; i < me->labels_count; i++) {
         const memo_header *l = &me->labels[i];
         if (!l->name || !l->name[0] || !l->value || !plain(l->name, MEMO__NAME_MAX - 1) || !plain(l->value, MEMO__NAME_MAX - 1))
@@ -171,6 +187,8 @@ memo_status memo_registration_new(memo_client *c, const char *service, const mem
     const char *address = me->address ? me->address : host;
     if (!address[0] || !port)
         return memo__fail(e, MEMO_E_SETTING, "an address and a port are needed: of the instance, or by the setting advertise (MEMO_ADVERTISE=host:port)");
+    if (!numeric(address))
+        return memo__fail(e, MEMO_E_SETTING, "the setting advertise has the address %s, it is numeric: nobody who reads the registry resolves names", address);
     memo_registration *r = memo__get(&c->alloc, sizeof *r);
     if (!r)
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for a registration");

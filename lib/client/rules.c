@@ -116,7 +116,12 @@ static memo_status take_text(memo_client *c, const char *file, const char *text,
     struct memo__rules *rules = NULL;
     struct file_report r = { .c = c, .file = file };
     struct memo__rules_options o = options(c);
-    memo_status s = memo__rules_compile_with(&c->alloc, &o, text, bytes, on_file_finding, &r, &rules);
+    const struct memo__finding nothing = { true, 1, 1, "", "the file is empty: a document that asks for nothing reads {\"memo\":1}" };
+    memo_status s = MEMO_E_RULES;
+    if (!bytes) /* a file that is being written anew, most likely: not the wish to drop all limits */
+        on_file_finding(&r, &nothing);
+    else
+        s = memo__rules_compile_with(&c->alloc, &o, text, bytes, on_file_finding, &r, &rules);
     if (s == MEMO_OK)
         return apply(c, rules);
     memo__client_event(c, MEMO_EVENT_RULES, "", file, s, c->owner.rules.revision, "refused: %s", r.first[0] ? r.first : memo_status_name(s));

@@ -43,6 +43,14 @@ const char *stage_registry(void)
     return url;
 }
 
+const char *stage_away(void)
+{
+    static char url[160];
+    stage_write("no-directory", "");
+    (void)snprintf(url, sizeof url, "file://%s/no-directory/registry", stage_dir());
+    return url;
+}
+
 void stage_write(const char *name, const char *text)
 {
     FILE *f = fopen(stage_path(name), "w");

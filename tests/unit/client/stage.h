@@ -14,6 +14,7 @@ memo_client *stage_started(const char *name, const char *value);
 const char *stage_dir(void);
 const char *stage_path(const char *name);
 const char *stage_registry(void);     /* "file://<dir>/registry?sync=off"; made by somebody who has registered there once */
+const char *stage_away(void);         /* a registry that is not there and cannot be made */
 void stage_write(const char *name, const char *text);
 void stage_dir_remove(void);
 
