@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #include <memo/registration.h>
 #include <arpa/inet.h>
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -123,12 +122,6 @@ static bool numeric(const char *address)
 {
     struct in6_addr any;
     return inet_pton(AF_INET, address, &any) == 1 || inet_pton(AF_INET6, address, &any) == 1;
-}
-
-static bool numeric(const char *address)
-{
-    struct in6_addr six;
-    return inet_pton(AF_INET, address, &six) == 1 || inet_pton(AF_INET6, address, &six) == 1;
 }
 
 static memo_status check(const struct memo_instance *me, memo_error *e)
