@@ -234,8 +234,9 @@ int main(int argc, char **argv)
     close(inner);
     memo__store_close(&s);
     free(scratch);
-    printf("figure file_writers_updates %" PRIu64 " updates\nfigure file_writers_lost %" PRIu64 " updates\nfigure file_writers_scans %" PRIu64 " scans\nfigure file_writers_rate %.0f 1/s\n",
-           made, lost, shared->scans, (double)made / seconds);
+    const char *of = argc > 3 ? "disk_" : ""; /* synced */
+    printf("figure file_writers_%supdates %" PRIu64 " updates\nfigure file_writers_%slost %" PRIu64 " updates\n", of, made, of, lost);
+    printf("figure file_writers_%sscans %" PRIu64 " scans\nfigure file_writers_%srate %.0f 1/s\n", of, shared->scans, of, (double)made / seconds);
     if (argc <= 2)
         (void)nftw(dir, drop, 16, FTW_DEPTH | FTW_PHYS);
     return failed || lost;
