@@ -147,7 +147,7 @@ static void gate_build(struct engine *e, struct call *c, const struct asked *ask
     struct memo__gate *g = &c->gate;
     *g = (struct memo__gate){ 0 };
     if (b)
-        g->breakers[g->breakers_count++] = (struct memo__gate_breaker){ &b->shared, &route->breaker };
+        g->breakers[g->breakers_count++] = (struct memo__gate_breaker){ .breaker = &b->shared, .rule = &route->breaker };
     for (uint32_t i = 0; i < route->limits_count; i++) {
         struct organ_limit *l = &e->limits[route->limits[i]];
         const struct memo__limit_rule *rule = &e->service->limits[route->limits[i]];
