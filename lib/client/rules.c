@@ -139,8 +139,6 @@ static memo_status read_file(memo_client *c, const char *path, char **text, size
     int wrong = c->host->stat_fd(c->host->user, fd, &st);
     if (wrong < 0 || !S_ISREG(st.st_mode))
         (void)memo__fail_at(e, s, path, 0, 0, NULL, "is not a file that can be read");
-    else if (st.st_size == 0) /* being written, or cut: an empty document is no word about anything */
-        (void)memo__fail_at(e, s, path, 0, 0, NULL, "is empty");
     else if (st.st_size > (off_t)RULES_MOST)
         (void)memo__fail_at(e, s = MEMO_E_RULES, path, 0, 0, NULL, "has %lld bytes, at most %u are read", (long long)st.st_size, RULES_MOST);
     else if (!(*text = memo__get(&c->alloc, (size_t)st.st_size + 1)))
@@ -186,7 +184,7 @@ static memo_status last_good(memo_client *c)
     return s;
 }
 
-/* What cannot be read any more is told once. Not at once: a file that is being replaced may be away for a moment, the next poll asks again. */
+/* What cannot be read any more is told once. */
 static void tell_unreadable(memo_client *c, memo_status s, const memo_error *wrong)
 {
     struct memo__rules_source *r = &c->owner.rules;
@@ -197,17 +195,20 @@ static void tell_unreadable(memo_client *c, memo_status s, const memo_error *wro
     r->unreadable = s;
 }
 
-/* Looks at the file; what it says is taken if it has changed. */
-static memo_status look(memo_client *c, memo_error *e, bool *read)
+/* Looks at the file; what it says is taken if it has changed. Told by the kernel, it is patient with one that is being replaced: it may be away or empty for a moment, and the next poll asks again. */
+enum why { STARTING, TOLD, POLLING };
+
+static memo_status look(memo_client *c, memo_error *e, enum why why)
 {
     struct memo__rules_source *r = &c->owner.rules;
     char *text = NULL;
     size_t bytes = 0;
     memo_status s = read_file(c, r->path, &text, &bytes, e);
+    if (why == POLLING)
+        tell_unreadable(c, s, e);
     if (s == MEMO_OK) {
-        *read = true;
         uint64_t hash = memo__hash(bytes, text, bytes);
-        if (hash != r->hash) {
+        if (hash != r->hash && (bytes || why != TOLD)) {
             s = take_text(c, r->path, text, bytes, e);
             r->bad = s != MEMO_OK;
             if (s == MEMO_OK)
@@ -226,7 +227,7 @@ static void on_directory(struct memo__dirwatch_item *i, const char *name, void *
     memo_client *c = user;
     const char *slash = strrchr(c->owner.rules.path, '/'), *file = slash ? slash + 1 : c->owner.rules.path;
     if (!name || strcmp(name, file) == 0 || strcmp(name, "..data") == 0) /* the last one: a ConfigMap's swap */
-        (void)look(c, NULL, &(bool){ false });
+        (void)look(c, NULL, TOLD);
 }
 
 /* The directory, not the file: editors and ConfigMaps put a new file under the old name. */
@@ -251,9 +252,7 @@ static void on_poll(struct memo__timer *t, void *user)
     struct memo__rules_source *r = &c->owner.rules;
     if (!r->item.on)
         watch_directory(c, g); /* it may be there now */
-    bool read = false;
-    memo_status s = look(c, &wrong, &read);
-    tell_unreadable(c, read ? MEMO_OK : s, &wrong);
+    (void)look(c, &wrong, POLLING);
     (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), memo__setting_ns(&c->settings, MEMO__SETTING_RULES_POLL)), on_poll, c);
     memo__turn_drop();
 }
@@ -285,7 +284,7 @@ memo_status memo__rules_open(memo_client *c, memo_error *e)
         struct memo__engine *g = memo__turn_take();
         watch_directory(c, g);
         memo_error wrong = MEMO_INIT(memo_error);
-        s = look(c, &wrong, &(bool){ false });
+        s = look(c, &wrong, STARTING);
         if ((s == MEMO_E_IO || s == MEMO_E_RULES) && last_good(c) == MEMO_OK)
             s = MEMO_OK;
         else if (s == MEMO_E_IO) { /* not there yet: the built-in ones hold until it is */

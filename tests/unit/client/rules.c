@@ -197,8 +197,8 @@ START_TEST(test_an_empty_file)
     watching("rules.json", "100ms");
     (void)stage_events(client, 0);
     stage_write("rules.json", "");
-    memo_event e = stage_event(client, MEMO_EVENT_RULES, "is empty");
-    ck_assert_int_eq(e.status, MEMO_E_IO);
+    memo_event e = stage_event(client, MEMO_EVENT_RULES, "the file is empty");
+    ck_assert_int_eq(e.status, MEMO_E_RULES);
     ck_assert_str_eq(in_force(), "x-1");
     watching_end();
 }
