@@ -38,5 +38,11 @@ static inline void memo__own_add64(uint64_t *word, uint64_t n) { memo__store(wor
 static inline void memo__own_add64_release(uint64_t *word, uint64_t n) { memo__store_release(word, memo__load(word) + n); }
 #endif
 
+/* The compiler keeps this value, instead of making it anew from its parts each time that it is used. */
+#define memo__keep(x) __asm__("" : "+r"(x))
+
+/* A variable of the library's own that hot paths read: found without a look into the table of addresses. */
+#define MEMO__OURS __attribute__((visibility("hidden")))
+
 #define MEMO__LINE 64 /* bytes of a cache line, on every machine that we know */
 #endif

@@ -20,7 +20,7 @@ struct memo__clock {
     int64_t ahead;        /* of MONOTONIC: CLOCK_BOOTTIME */
     uint64_t fresh;       /* ticks for which the anchor holds */
 };
-extern struct memo__clock memo__clock_anchor;
+extern struct memo__clock memo__clock_anchor MEMO__OURS;
 extern const char *memo__clock_source; /* the file that names what the kernel counts with; tests put theirs here */
 
 memo__instant memo__clock_kernel(void);

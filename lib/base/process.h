@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include "base/atomic.h"
 
-extern uint32_t *memo__process_page;          /* [0]: 1 in the process that knows itself; [1]: somebody rebuilds */
+extern uint32_t *memo__process_page MEMO__OURS;          /* [0]: 1 in the process that knows itself; [1]: somebody rebuilds */
 extern uint32_t memo__process_number;         /* of generations of processes, from 1: a call begun in a parent is no call of its child */
 extern void (*memo__process_rebuild)(void);   /* the client room's; set before the page is made */
 

@@ -755,6 +755,7 @@ static inline bool plainly_good(const memo_outcome *o)
 static inline void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
 {
     struct memo__try *t = &k->tries[k->attempts - 1u];
+    memo__keep(t);
     memo__instant now = memo__now(g->world->host);
     int64_t took = memo__since(now, k->begun), latency = memo__since(took, (int64_t)t->start_us * 1000);
     t->end_us = us_of(took);
@@ -820,10 +821,10 @@ static enum memo__result result_of(const struct memo__record *k)
     return t->flags & MEMO__TRY_FAILED ? MEMO__CALL_FAILED : MEMO__CALL_OK;
 }
 
-static inline bool slow(const struct memo__governor *g, const struct memo__record *k)
+static inline bool slow(const struct memo__governor *g, int64_t took)
 {
     int64_t most = g->world->slow_call;
-    return most && memo__since(k->last, k->begun) > most;
+    return took > most && most;
 }
 
 static __attribute__((noinline)) void end_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
@@ -841,7 +842,7 @@ static __attribute__((noinline)) void end_other(struct memo__governor *g, const 
             memo__count_call(r->stripe, &part->counters, result);
         memo__histogram_add(r->stripe, &part->counters.duration, memo__since(k->last, k->begun));
     }
-    if (k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || k->attempts > 1 || slow(g, k) || k->status)
+    if (k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || k->attempts > 1 || slow(g, memo__since(k->last, k->begun)) || k->status)
         memo__ring_push(&g->world->ring, k);
 }
 
@@ -855,8 +856,9 @@ static inline void end(struct memo__governor *g, const struct memo__plan *p, str
         memo__bulkhead_leave(p->bulkhead->shared, &p->bulkhead->parts, r->stripe, &p->service->concurrency);
     if (__builtin_expect(well, 1)) {
         memo__count_call(r->stripe, &part->counters, MEMO__CALL_OK);
-        memo__histogram_add(r->stripe, &part->counters.duration, memo__since(k->last, k->begun));
-        if (__builtin_expect(slow(g, k), 0))
+        int64_t took = memo__since(k->last, k->begun);
+        memo__histogram_add(r->stripe, &part->counters.duration, took);
+        if (__builtin_expect(slow(g, took), 0))
             memo__ring_push(&g->world->ring, k);
     } else
         end_other(g, p, r, k);
