@@ -23,7 +23,7 @@ static void begin(void)
     all = (struct memo__limit_rule){ .name = "all", .count = 10, .period = S, .burst = 3, .by_header = MEMO__NO_INDEX };
     per_user = (struct memo__limit_rule){ .name = "per-user", .count = 10, .period = S, .burst = 2, .by_header = 0 };
     concurrency = (struct memo__concurrency_rule){ .on = true, .max = 2 };
-    g = (struct memo__gate){ .breakers_count = 2, .limits_count = 2, .breakers = { { &breaker[0], &breaker_rule }, { &breaker[1], &breaker_rule } },
+    g = (struct memo__gate){ .breakers_count = 2, .limits_count = 2, .breakers = { { &breaker[0], &breaker_rule, 0 }, { &breaker[1], &breaker_rule, 1 } },
                              .limits = { { .limiter = &limiter, .parts = PARTS(limiter_part), .rule = &all }, { .keyed = &keyed.k, .hash = 77, .rule = &per_user } },
                              .bulkhead = &bulkhead, .bulkhead_parts = PARTS(bulkhead_part), .concurrency = &concurrency };
     for (int i = 0; i < 2; i++)

@@ -371,7 +371,7 @@ START_TEST(two_pass_a_gate)
     struct memo__gate_result r;
     concurrency.max = 1;
     memo__bulkhead_init(&h, &parts, &concurrency);
-    struct memo__gate g = { .breakers_count = 1, .breakers = { { &b, &breaker_rule } }, .bulkhead = &h, .bulkhead_parts = parts, .concurrency = &concurrency };
+    struct memo__gate g = { .breakers_count = 1, .breakers = { { &b, &breaker_rule, 0 } }, .bulkhead = &h, .bulkhead_parts = parts, .concurrency = &concurrency };
     between(other_enters, 0);
     ck_assert_int_eq(memo__gate_enter(&g, alone(0), now, S, &r), MEMO_REFUSED_OVERLOADED);
     came();
