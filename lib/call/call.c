@@ -16,6 +16,8 @@
 #include "telemetry/headers.h"
 
 #define SEAL UINT32_C(0x6d656d6f) /* "memo" */
+#define APART static __attribute__((noinline)) /* seldom gone: kept out of the way of what every call does */
+#define IN_LINE static inline __attribute__((always_inline))
 #define LEASE_LEAST (1 * MEMO__S) /* of a probe: it lives as long as its call may, and at least so long */
 
 static inline uint32_t us_of(int64_t ns)
@@ -52,8 +54,9 @@ static inline void take_value(const struct memo__plan *p, const memo_header *h, 
         values[at] = (struct memo__text){ h->value, h->value_bytes ? h->value_bytes : strlen(h->value) };
 }
 
-/* Up to 64 headers: are they whole? A look at each of those whose length, modulo 64, is that of a wanted name, or is not given (bit 0 of the mask is for them). */
-static inline __attribute__((always_inline)) bool take_values(const struct memo__plan *p, const memo_header *first, const memo_header *end, struct memo__text *values)
+/* Up to 64 headers: are they whole? A look at each of those whose length, modulo 64, is that of a wanted name, or is not given (bit 0 of the mask is
+ * for them). */
+IN_LINE bool take_values(const struct memo__plan *p, const memo_header *first, const memo_header *end, struct memo__text *values)
 {
     uint64_t lengths = p->wants.lengths | 1, maybe = 0;
     for (const memo_header *h = first; h < end; h++) {
@@ -67,7 +70,7 @@ static inline __attribute__((always_inline)) bool take_values(const struct memo_
     return true;
 }
 
-static __attribute__((noinline)) bool take_many_values(const struct memo__plan *p, const memo_header *h, uint32_t count, struct memo__text *values)
+APART bool take_many_values(const struct memo__plan *p, const memo_header *h, uint32_t count, struct memo__text *values)
 {
     for (; count > 64; count -= 64, h += 64)
         if (!take_values(p, h, h + 64, values))
@@ -105,7 +108,7 @@ static inline void copy(char *to, const char *from, size_t n)
     }
 }
 
-static __attribute__((noinline)) void remember_other_method(struct memo__record *k, const char *method)
+APART void remember_other_method(struct memo__record *k, const char *method)
 {
     size_t n = strlen(method);
     k->method = (uint8_t)memo__method_bit((struct memo__text){ method, n });
@@ -136,8 +139,9 @@ static inline void remember_context(struct memo__record *k, const memo_context *
     *inherited = x ? x->deadline : MEMO__NEVER;
 }
 
-/* What stood where, for the explanation: written once a call, when something went wrong; a call that goes well is explained by what stands there when it is asked. */
-static __attribute__((noinline)) void note(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo__instant now)
+/* What stood where, for the explanation: written once a call, when something went wrong; a call that goes well is explained by what stands there when
+ * it is asked. */
+APART void note(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo__instant now)
 {
     const struct memo__route_rule *route = route_of(p, k);
     const struct memo__gate *gate = &p->gates[route - p->service->routes];
@@ -170,7 +174,7 @@ static inline void measure_age(const struct memo__plan *p, struct memo__record *
 
 /* begin */
 
-static __attribute__((noinline)) memo_status refuse(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k, memo_status status)
+APART memo_status refuse(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k, memo_status status)
 {
     k->status = status;
     k->phase = MEMO__CALL_REFUSED;
@@ -204,7 +208,7 @@ static inline memo_status view_young(const struct memo__plan *p, const struct me
 }
 
 /* A service with maxStale: may a call start? */
-static __attribute__((noinline)) memo_status view_measured(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+APART memo_status view_measured(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
     measure_age(p, k, memo__boot(g->world->host));
     memo_status status = view_young(p, k);
@@ -226,7 +230,7 @@ static inline void remember_gate(const struct memo__plan *p, const struct memo__
         k->refused_by = (uint8_t)(gate->limits[r->index].rule - p->service->limits);
 }
 
-static __attribute__((noinline)) void count_would(struct memo__stripe s, struct memo__service_counters *c, uint8_t would)
+APART void count_would(struct memo__stripe s, struct memo__service_counters *c, uint8_t would)
 {
     if (would & (MEMO__GATE_BREAKER_BIT(0) | MEMO__GATE_BREAKER_BIT(1)))
         memo__count_would_refuse(s, c, MEMO_REFUSED_OPEN);
@@ -236,8 +240,8 @@ static __attribute__((noinline)) void count_would(struct memo__stripe s, struct 
         memo__count_would_refuse(s, c, MEMO_REFUSED_OVERLOADED);
 }
 
-static __attribute__((noinline)) memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
-                                                   struct memo__governor_part *part, struct memo__record *k)
+APART memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__governor_part *part,
+                        struct memo__record *k)
 {
     struct memo__gate_result result;
     int64_t left = memo__deadline_left(k->begun, k->deadline), lease = left > LEASE_LEAST ? left : LEASE_LEAST;
@@ -263,8 +267,8 @@ static inline bool enter_quick(const struct memo__gate *gate, struct memo__strip
 }
 
 /* The long way with the hashes of this call's header values; a limit whose header is absent does not hold. */
-static __attribute__((noinline)) memo_status enter_keyed(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
-                                                         struct memo__governor_part *part, struct memo__record *k, const struct memo__text *values)
+APART memo_status enter_keyed(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
+                              struct memo__governor_part *part, struct memo__record *k, const struct memo__text *values)
 {
     struct memo__gate keyed = *gate;
     uint8_t at[MEMO__LIMITS_MAX], taken = 0;
@@ -288,9 +292,8 @@ static __attribute__((noinline)) memo_status enter_keyed(const struct memo__gove
 }
 
 /* Route and gate. */
-static inline __attribute__((always_inline)) memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r,
-                                                               struct memo__governor_part *part, struct memo__record *k, const memo_call_facts *f,
-                                                               struct memo__text path, memo__instant inherited)
+IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__governor_part *part,
+                          struct memo__record *k, const memo_call_facts *f, struct memo__text path, memo__instant inherited)
 {
     struct memo__text values[MEMO__WANTS_MAX];
     struct memo__route_why why;
@@ -359,7 +362,8 @@ memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_c
     struct memo__text path = remember_text(k, f->method, f->path);
     remember_context(k, f->parent, r, &inherited);
     stripe_active(g, r->stripe);
-    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, part, k, f, path, inherited) : refuse(g, p, r->stripe, k, MEMO_REFUSED_NOT_READY);
+    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, part, k, f, path, inherited)
+                                                       : refuse(g, p, r->stripe, k, MEMO_REFUSED_NOT_READY);
     if (__builtin_expect(status == MEMO_E_ARGUMENT, 0))
         k->phase = MEMO__CALL_NONE;
     else
@@ -388,7 +392,7 @@ static const struct memo__pool *pool_of(const struct memo__plan *p, const struct
     return &p->subsets[k->subset];
 }
 
-static __attribute__((noinline)) void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)
+APART void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)
 {
     const struct memo__candidates every = { .count = p->fleet_slots };
     uint32_t returned[16], n = memo__outlier_sweep(&g->outlier, &g->fleet, &every, now, returned, 16);
@@ -396,22 +400,23 @@ static __attribute__((noinline)) void tell_returned(struct memo__governor *g, co
         uint32_t e = returned[i] < p->slots_count ? p->by_slot[returned[i]] : UINT32_MAX;
         if (e == UINT32_MAX)
             continue; /* it has left meanwhile */
-        struct memo__turn t = { .kind = MEMO_EVENT_EJECTION, .service = g->name, .subject = memo__view_text(p->view, p->view->entries[e].id), .text = "returned" };
+        struct memo__turn t = { .kind = MEMO_EVENT_EJECTION, .service = g->name, .subject = memo__view_text(p->view, p->view->entries[e].id),
+                                .text = "returned" };
         g->world->turned(g->world, &t);
     }
 }
 
 /* Picks, and enters the endpoint's own breaker if it has one; whoever loses that race picks again. */
-static __attribute__((noinline)) memo_status pick_admitted(const struct memo__governor *g, struct memo__pick_request *q, const struct memo__record *k,
-                                                           const struct memo__route_rule *route, bool observe, struct memo__pick *out, struct memo__permit *permit)
+APART memo_status pick_admitted(const struct memo__governor *g, struct memo__pick_request *q, const struct memo__record *k,
+                                const struct memo__route_rule *route, bool observe, struct memo__pick *out, struct memo__permit *permit)
 {
     q->instance_breaker = observe ? NULL : &route->breaker;
     for (;;) {
         memo_status s = memo__balance_pick(q, out);
         if (s != MEMO_OK)
             return s;
-        int64_t lease = memo__deadline_left(q->now, k->deadline);
-        if (memo__breaker_admit(memo__fleet_breaker(&g->fleet, out->slot), &route->breaker, q->now, lease > LEASE_LEAST ? lease : LEASE_LEAST, permit) || observe)
+        int64_t left = memo__deadline_left(q->now, k->deadline), lease = left > LEASE_LEAST ? left : LEASE_LEAST;
+        if (memo__breaker_admit(memo__fleet_breaker(&g->fleet, out->slot), &route->breaker, q->now, lease, permit) || observe)
             return s;
         if (q->tried_count == MEMO__ATTEMPTS_MAX)
             return MEMO_REFUSED_OPEN;
@@ -419,15 +424,16 @@ static __attribute__((noinline)) memo_status pick_admitted(const struct memo__go
     }
 }
 
-/* Retries, ejected endpoints, breakers of their own, another policy: everything that the short way is not for. The attempt is filled as far as the pick knows it. */
+/* Retries, ejected endpoints, breakers of their own, another policy: everything that the short way is not for. The attempt is filled as far as the
+ * pick knows it. */
 struct picked { memo_status status; uint32_t index; };
 
-static __attribute__((noinline)) struct picked pick_slow(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
-                                                         struct memo__record *k, memo__instant now, const struct memo__route_rule *route)
+APART struct picked pick_slow(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
+                              struct memo__record *k, memo__instant now, const struct memo__route_rule *route)
 {
-    struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool->from, .rule = &p->service->balance, .stripe = r->stripe, .stripes_active = memo__load(&g->active),
-                                    .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now, .draw = memo__draw_next(&r->draw), .tried_count = k->attempts,
-                                    .ejected = memo__load(&g->outlier.ejected) };
+    struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool->from, .rule = &p->service->balance, .stripe = r->stripe,
+                                    .stripes_active = memo__load(&g->active), .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now,
+                                    .draw = memo__draw_next(&r->draw), .tried_count = k->attempts, .ejected = memo__load(&g->outlier.ejected) };
     struct memo__try *t = &k->tries[k->attempts];
     struct memo__pick x;
     bool own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
@@ -449,13 +455,14 @@ static __attribute__((noinline)) struct picked pick_slow(struct memo__governor *
     return (struct picked){ MEMO_OK, x.index };
 }
 
-static inline struct picked pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r, struct memo__record *k,
-                                 memo__instant now, const struct memo__route_rule *route)
+static inline struct picked pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
+                                 struct memo__record *k, memo__instant now, const struct memo__route_rule *route)
 {
     struct memo__pick x;
     if (__builtin_expect((memo__load(&g->outlier.ejected) | k->attempts | (uint32_t)p->instance_breakers) != 0, 0))
         return pick_slow(g, p, pool, r, k, now, route);
-    struct memo__endpoint_part *part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now, k->id, &x); /* an id is a draw */
+    struct memo__endpoint_part *part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now,
+                                                           k->id /* a draw, too */, &x);
     if (__builtin_expect(!part, 0))
         return pick_slow(g, p, pool, r, k, now, route);
     k->tries[0] = (struct memo__try){ .slot = x.slot, .score = x.score, .other_slot = x.other_slot, .other_score = x.other_score,
@@ -475,8 +482,8 @@ static inline void try_fill(const struct memo__plan *p, struct memo__record *k, 
     k->phase = MEMO__CALL_FLYING;
 }
 
-/* A text of the view into a field of an attempt, 16 bytes at a time: a view's text is readable for 15 bytes behind its end. Fields are filled in their order, so that what runs over the end of
- * one is overwritten by the next; the last one is a multiple of 16. */
+/* A text of the view into a field of an attempt, 16 bytes at a time: a view's text is readable for 15 bytes behind its end. Fields are filled in
+ * their order, so that what runs over the end of one is overwritten by the next; the last one is a multiple of 16. */
 static inline void field(memo_attempt *a, size_t at, const char *from, size_t n)
 {
     char *to = (char *)a + at;
@@ -487,8 +494,8 @@ static inline void field(memo_attempt *a, size_t at, const char *from, size_t n)
     } while (i <= n);
 }
 
-static inline void attempt_fill(struct memo__governor *g, const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k, int64_t timeout,
-                         int64_t wait_ms, memo_attempt *a)
+static inline void attempt_fill(struct memo__governor *g, const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k,
+                                int64_t timeout, int64_t wait_ms, memo_attempt *a)
 {
     a->ref[0] = e->slot;
     a->ref[1] = e->generation;
@@ -507,7 +514,7 @@ static inline void attempt_fill(struct memo__governor *g, const struct memo__pla
 }
 
 /* A call that cannot go on: after an answer that is no refusal, if there was one. */
-static __attribute__((noinline)) memo_status stop(struct memo__governor *g, struct memo__record *k, memo_status status, memo__instant now)
+APART memo_status stop(struct memo__governor *g, struct memo__record *k, memo_status status, memo__instant now)
 {
     note(g, memo__load_acquire(&g->plan), k, now);
     k->phase = MEMO__CALL_DONE;
@@ -590,8 +597,8 @@ static void tell_breaker(struct memo__governor *g, enum memo__breaker_turn turn,
     static const char *const turns[] = { "", "closed -> open", "half-open -> closed", "half-open -> open" };
     char text[128];
     (void)snprintf(text, sizeof text, "%s, %u of %u failed, %u slow", turns[turn], f->failed, f->calls, f->slow);
-    struct memo__turn t = { .kind = MEMO_EVENT_BREAKER, .status = turn == MEMO__BREAKER_TURNED_CLOSED ? MEMO_OK : MEMO_REFUSED_OPEN, .service = g->name, .subject = subject,
-                            .text = text };
+    struct memo__turn t = { .kind = MEMO_EVENT_BREAKER, .status = turn == MEMO__BREAKER_TURNED_CLOSED ? MEMO_OK : MEMO_REFUSED_OPEN,
+                            .service = g->name, .subject = subject, .text = text };
     g->world->turned(g->world, &t);
 }
 
@@ -605,9 +612,9 @@ static void remember_turn(struct memo__organ *o, const struct memo__breaker_fact
 }
 
 /* What is not only counted: a turn may come of it. */
-static __attribute__((noinline)) void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts,
-                                                         const struct memo__reader *r, const struct memo__breaker_rule *rule, const struct memo__permit *permit,
-                                                         memo__instant now, bool failed, bool slow, struct memo__organ *o, const char *subject)
+APART void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, const struct memo__reader *r,
+                              const struct memo__breaker_rule *rule, const struct memo__permit *permit, memo__instant now, bool failed, bool slow,
+                              struct memo__organ *o, const char *subject)
 {
     struct memo__breaker_facts f = { 0 };
     bool first = failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED;
@@ -625,10 +632,9 @@ static __attribute__((noinline)) void teach_breaker_slow(struct memo__governor *
     tell_breaker(g, turn, subject, &f);
 }
 
-static inline __attribute__((always_inline)) void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts,
-                                                                const struct memo__reader *r, const struct memo__breaker_rule *rule,
-                                                                const struct memo__permit *permit, memo__instant now, bool failed, int64_t latency,
-                                                                struct memo__organ *o, const char *subject)
+IN_LINE void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, const struct memo__reader *r,
+                           const struct memo__breaker_rule *rule, const struct memo__permit *permit, memo__instant now, bool failed, int64_t latency,
+                           struct memo__organ *o, const char *subject)
 {
     bool slow = rule->slow && latency > rule->slower_than;
     if (__builtin_expect(failed || slow || !memo__breaker_report_good(b, parts, r->stripe, *permit, now), 0))
@@ -641,7 +647,7 @@ static const char *id_of(const struct memo__plan *p, uint32_t slot)
     return e == UINT32_MAX ? "" : memo__view_text(p->view, p->view->entries[e].id);
 }
 
-static __attribute__((noinline)) void teach_outlier(struct memo__governor *g, const struct memo__plan *p, const struct memo__try *t, memo__instant now, bool failed)
+APART void teach_outlier(struct memo__governor *g, const struct memo__plan *p, const struct memo__try *t, memo__instant now, bool failed)
 {
     struct memo__endpoint_state *e = memo__fleet_state(&g->fleet, t->slot);
     const struct memo__service_rules *s = p->service;
@@ -649,7 +655,7 @@ static __attribute__((noinline)) void teach_outlier(struct memo__governor *g, co
     if (__builtin_expect(turn == MEMO__OUTLIER_NOTHING, 1))
         return;
     char text[128];
-    (void)snprintf(text, sizeof text, turn == MEMO__OUTLIER_EJECTED ? "ejected for %lld ms: %u failures in a row" : "would be ejected for %lld ms: %u failures in a row",
+    (void)snprintf(text, sizeof text, "%sejected for %lld ms: %u failures in a row", turn == MEMO__OUTLIER_EJECTED ? "" : "would be ",
                    (long long)(s->outlier.eject_for / MEMO__MS), s->outlier.consecutive_failures);
     struct memo__turn told = { .kind = MEMO_EVENT_EJECTION, .service = g->name, .subject = id_of(p, t->slot), .text = text };
     g->world->turned(g->world, &told);
@@ -665,16 +671,16 @@ static inline struct memo__organ *breaker_of(const struct memo__plan *p, const s
 }
 
 /* The breaker of scope instance of the endpoint. */
-static __attribute__((noinline)) void teach_its_breaker(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, const struct memo__try *t, memo__instant now,
-                                                        int64_t latency, bool failed, const struct memo__route_rule *route)
+APART void teach_its_breaker(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, const struct memo__try *t,
+                             memo__instant now, int64_t latency, bool failed, const struct memo__route_rule *route)
 {
     struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
     teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r, &route->breaker, &t->permit, now, failed, latency, NULL, id_of(p, t->slot));
 }
 
 /* Everybody who learns, learns. */
-static inline __attribute__((always_inline)) void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t, memo__instant now,
-                         int64_t latency, bool failed, const struct memo__route_rule *route)
+IN_LINE void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
+                   memo__instant now, int64_t latency, bool failed, const struct memo__route_rule *route)
 {
     struct memo__organ *o = breaker_of(p, k);
     struct memo__endpoint_state *state = memo__fleet_state(&g->fleet, t->slot);
@@ -692,7 +698,7 @@ static inline __attribute__((always_inline)) void teach(struct memo__governor *g
 }
 
 /* Nobody learns, everything goes back. */
-static __attribute__((noinline)) void unlearn(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t)
+APART void unlearn(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t)
 {
     struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
     if (memo__load(&memo__fleet_state(&g->fleet, t->slot)->generation) == t->generation) {
@@ -705,14 +711,15 @@ static __attribute__((noinline)) void unlearn(struct memo__governor *g, const st
 }
 
 /* A failure, or an answer that the rules may list. */
-static __attribute__((noinline)) bool decide_again(struct memo__governor *g, struct memo__reader *r, struct memo__record *k, struct memo__try *t, const memo_outcome *o, enum memo__verdict verdict,
-                         memo__instant now, const struct memo__route_rule *route)
+APART bool decide_again(struct memo__governor *g, struct memo__reader *r, struct memo__record *k, struct memo__try *t, const memo_outcome *o,
+                        enum memo__verdict verdict, memo__instant now, const struct memo__route_rule *route)
 {
     struct memo__retry_plan plan = { .reason = MEMO__RETRY_CANCELLED };
     if (verdict != MEMO__IGNORED && !g->world->disabled && k->attempts < MEMO__ATTEMPTS_MAX) {
         struct memo__retry_facts f = { .attempt = k->attempts, .kind = o->kind, .http = o->http_status, .grpc = o->grpc_status, .method = k->method,
                                        .sent = o->kind != MEMO_OUTCOME_CONNECT_FAILED, .left = memo__deadline_left(now, k->deadline),
-                                       .retry_after = o->retry_after_ms > 0 ? memo__after_ms(0, o->retry_after_ms) : 0, .draw = memo__draw_next(&r->draw) };
+                                       .retry_after = o->retry_after_ms > 0 ? memo__after_ms(0, o->retry_after_ms) : 0,
+                                       .draw = memo__draw_next(&r->draw) };
         memo__retry_plan_next(&route->retry, &f, &g->budget, &g->budget_parts, &plan);
     }
     if (plan.reason == MEMO__RETRY_BUDGET)
@@ -725,8 +732,8 @@ static __attribute__((noinline)) bool decide_again(struct memo__governor *g, str
 }
 
 /* What this outcome says, whatever it is. */
-static __attribute__((noinline)) void report_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
-                                                   const memo_outcome *o, memo__instant now, int64_t latency, int32_t *again)
+APART void report_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
+                        const memo_outcome *o, memo__instant now, int64_t latency, int32_t *again)
 {
     const struct memo__route_rule *route = route_of(p, k);
     enum memo__verdict verdict = memo__verdict(o->kind, o->http_status, o->grpc_status, o->verdict);
@@ -752,7 +759,8 @@ static inline bool plainly_good(const memo_outcome *o)
     return (o->kind | o->verdict) == 0 && o->http_status < 400 && o->grpc_status <= 0;
 }
 
-static inline void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
+static inline void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o,
+                          int32_t *again)
 {
     struct memo__try *t = &k->tries[k->attempts - 1u];
     memo__keep(t);
@@ -775,8 +783,8 @@ static inline void report(struct memo__governor *g, const struct memo__plan *p, 
 memo_status memo_call_report(memo_call *call, const memo_attempt *a, const memo_outcome *o, int32_t *again)
 {
     struct memo__record *k = memo__record_of(call);
-    if (!call || !a || a->size < sizeof *a || !o || o->size < sizeof *o || !again || o->kind < 0 || o->kind > MEMO_OUTCOME_CANCELLED || o->verdict < 0 ||
-        o->verdict > MEMO_VERDICT_IGNORE || o->http_status > 999 || o->grpc_status > 16)
+    if (!call || !a || a->size < sizeof *a || !o || o->size < sizeof *o || !again || o->kind < 0 || o->kind > MEMO_OUTCOME_CANCELLED ||
+        o->verdict < 0 || o->verdict > MEMO_VERDICT_IGNORE || o->http_status > 999 || o->grpc_status > 16)
         return MEMO_E_ARGUMENT;
     *again = 0;
     memo__process_check();
@@ -793,7 +801,7 @@ memo_status memo_call_report(memo_call *call, const memo_attempt *a, const memo_
 /* end */
 
 /* A call that made no attempt gives back what its gate took; a limit that has changed meanwhile has nothing to take back. */
-static __attribute__((noinline)) void undo(const struct memo__plan *p, struct memo__reader *r, const struct memo__record *k)
+APART void undo(const struct memo__plan *p, struct memo__reader *r, const struct memo__record *k)
 {
     struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
     if (o && k->permit.epoch != MEMO__NO_EPOCH)
@@ -827,7 +835,7 @@ static inline bool slow(const struct memo__governor *g, int64_t took)
     return took > most && most;
 }
 
-static __attribute__((noinline)) void end_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+APART void end_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
     struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
     enum memo__result result = result_of(k);
