@@ -15,6 +15,7 @@
 #include "net/loop.h"
 
 long campaign_wrong;
+const char *campaign_ttl = "1s";
 static char dir[64];
 static pid_t owner;
 
@@ -95,7 +96,7 @@ memo_client *campaign_client(const char *rules)
     memo_client *c = NULL;
     memo_error e = MEMO_INIT(memo_error);
     char url[128];
-    (void)snprintf(url, sizeof url, "file://%s/registry?sync=off&ttl=1s", campaign_dir());
+    (void)snprintf(url, sizeof url, "file://%s/registry?sync=off&ttl=%s", campaign_dir(), campaign_ttl);
     if (memo_client_new(&c, &e) != MEMO_OK || memo_client_set(c, "registry", url, &e) != MEMO_OK || memo_client_set(c, "admin_socket", "none", &e) != MEMO_OK ||
         memo_client_set(c, "cache", "false", &e) != MEMO_OK || memo_client_set(c, "log_level", "none", &e) != MEMO_OK ||
         memo_client_set(c, "rules", rules, &e) != MEMO_OK || memo_client_start(c, &e) != MEMO_OK) {

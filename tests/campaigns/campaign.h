@@ -14,6 +14,7 @@ void campaign_fail(const char *format, ...) __attribute__((format(printf, 1, 2))
 const char *campaign_dir(void);                   /* made at the first call */
 const char *campaign_path(const char *name);
 uint16_t campaign_server(void);                   /* answers every request with 200 "hello", on a thread of its own */
+extern const char *campaign_ttl;                  /* of leases: "1s" unless said otherwise */
 memo_client *campaign_client(const char *rules);  /* started, of the file registry there; rules NULL: the built-in ones */
 memo_registration *campaign_register(memo_client *c, const char *service, const char *id);   /* of the server's port, acknowledged */
 memo_service *campaign_service(memo_client *c, const char *name, uint32_t endpoints);        /* with a view of so many */

@@ -157,6 +157,16 @@ static void fork_them(long count)
         ended(status);
 }
 
+/* What was told of the parent's registration, if it was not only acknowledged. */
+static void tell_registrations(void)
+{
+    memo_event e = MEMO_INIT(memo_event);
+    uint32_t n = 1;
+    while (memo_event_take(client, &e, 1, &n) == MEMO_OK && n)
+        if (e.kind == MEMO_EVENT_REGISTRATION && e.status != MEMO_OK)
+            campaign_fail("%s: %s: %s", e.subject, memo_status_name(e.status), e.text);
+}
+
 static void busy(long count)
 {
     void *(*const work[])(void *) = { calls_decided, calls_decided, calls_carried, calls_carried, views_change };
@@ -172,6 +182,7 @@ static void busy(long count)
     memo__store(&stop, 1u);
     for (int i = 0; i < 5; i++)
         (void)pthread_join(threads[i], NULL);
+    tell_registrations();
     MUST(memo_registration_holds(registration, token)); /* all the time, and still */
     memo_registration_free(registration);
     memo_service_release(service);
@@ -253,6 +264,7 @@ int main(int argc, char **argv)
     (void)campaign_dir();
     killed();
     (void)campaign_server();
+    campaign_ttl = "10s"; /* so that it is not the machine that is too busy to renew it */
     busy(count);
     return campaign_end();
 }
