@@ -19,7 +19,8 @@
 #define memo__cas(p, expected, desired) \
     __atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 
-/* Adds to a word that this thread alone writes, while others may read it: one plain instruction, which compilers do not make of a load and a store that are atomic. */
+/* Adds to a word that this thread alone writes, while others may read it: one plain instruction, which compilers do not make of an atomic load and
+ * an atomic store. */
 #if defined(__x86_64__) && defined(__SANITIZE_THREAD__)
 #define MEMO__SEEN_BY_SANITIZER 1
 #elif defined(__has_feature)
@@ -31,7 +32,10 @@
 static inline void memo__own_add32(uint32_t *word, uint32_t n) { __asm__("addl %1, %0" : "+m"(*word) : "er"(n) : "cc"); }
 static inline void memo__own_add64(uint64_t *word, uint64_t n) { __asm__("addq %1, %0" : "+m"(*word) : "er"(n) : "cc"); }
 /* With everything before it done before. */
-static inline void memo__own_add64_release(uint64_t *word, uint64_t n) { __asm__ volatile("addq %1, %0" : "+m"(*word) : "er"(n) : "cc", "memory"); }
+static inline void memo__own_add64_release(uint64_t *word, uint64_t n)
+{
+    __asm__ volatile("addq %1, %0" : "+m"(*word) : "er"(n) : "cc", "memory");
+}
 #else
 static inline void memo__own_add32(uint32_t *word, uint32_t n) { memo__store(word, memo__load(word) + n); }
 static inline void memo__own_add64(uint64_t *word, uint64_t n) { memo__store(word, memo__load(word) + n); }

@@ -57,7 +57,8 @@ static inline memo__instant memo__clock_now(void)
     return memo__clock_counted(&now, &ahead) ? now : memo__clock_kernel();
 }
 
-/* And CLOCK_BOOTTIME. The counter goes on while the machine sleeps, or begins anew, which no anchor outlives: so what is derived from an anchor is never too early. */
+/* And CLOCK_BOOTTIME. The counter goes on while the machine sleeps, or begins anew, which no anchor outlives: so what is derived from an anchor is
+ * never too early. */
 static inline memo__instant memo__clock_both(memo__instant *boot)
 {
     memo__instant now;

@@ -33,7 +33,8 @@ uint32_t memo__stripes_count(void);
 struct memo__reader *memo__reader_slow_enter(void);
 void memo__reader_slow_leave(struct memo__reader *r);
 
-extern __thread struct memo__reader *memo__reader_mine __attribute__((tls_model("initial-exec"))); /* NULL: the slow way, also for guests and without membarrier */
+/* NULL: the slow way, also for guests and without membarrier */
+extern __thread struct memo__reader *memo__reader_mine __attribute__((tls_model("initial-exec")));
 extern uint32_t memo__reader_fence; /* 1: no membarrier here; heeded by threads that come from now on */
 
 /* Enters a section; may be nested. Never fails, never blocks, never allocates. */

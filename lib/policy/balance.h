@@ -118,8 +118,9 @@ static inline float memo__balance_score_of_one(const struct memo__endpoint_part 
 
 /* Draws two and picks the one that costs less, the first if they are equal. NULL: not the case, memo__balance_pick decides; else this stripe's part
  * of the one that was picked. The caller has seen that none is ejected or tried, and that endpoints have no breakers. */
-static inline struct memo__endpoint_part *memo__balance_quick(const struct memo__fleet *f, const struct memo__candidates *from, const struct memo__balance_rule *rule,
-                                                              struct memo__stripe stripe, uint32_t stripes_active, memo__instant now, uint64_t draw, struct memo__pick *out)
+static inline struct memo__endpoint_part *memo__balance_quick(const struct memo__fleet *f, const struct memo__candidates *from,
+                                                              const struct memo__balance_rule *rule, struct memo__stripe stripe,
+                                                              uint32_t stripes_active, memo__instant now, uint64_t draw, struct memo__pick *out)
 {
     uint32_t n = from->count;
     if (__builtin_expect(rule->policy != MEMO__BALANCE_PEAK_EWMA || n < 2 || (stripes_active & (stripes_active - 1)), 0))
@@ -130,7 +131,8 @@ static inline struct memo__endpoint_part *memo__balance_quick(const struct memo_
     if (__builtin_expect(!weigh_a || !weigh_b, 0))
         return NULL;
     struct memo__endpoint_part *p = memo__fleet_part(f, stripe.index, a), *q = memo__fleet_part(f, stripe.index, b);
-    float scale = memo__decay_scale(rule->decay), first = memo__balance_score_of_one(p, now, weigh_a, scale), second = memo__balance_score_of_one(q, now, weigh_b, scale);
+    float scale = memo__decay_scale(rule->decay);
+    float first = memo__balance_score_of_one(p, now, weigh_a, scale), second = memo__balance_score_of_one(q, now, weigh_b, scale);
     if (second < first) {
         *out = (struct memo__pick){ b, j, a, second, first, 0 };
         return q;
@@ -151,8 +153,8 @@ static inline void memo__balance_cancel(const struct memo__fleet *f, struct memo
 }
 
 /* It ended. The average rises at once and falls with rule->decay (peak EWMA, Finagle); a failure is charged with at least `penalty` ns. */
-static inline void memo__balance_learn(struct memo__endpoint_part *p, struct memo__stripe stripe, const struct memo__balance_rule *rule, memo__instant now, int64_t latency_ns,
-                                       bool failed, int64_t penalty)
+static inline void memo__balance_learn(struct memo__endpoint_part *p, struct memo__stripe stripe, const struct memo__balance_rule *rule,
+                                       memo__instant now, int64_t latency_ns, bool failed, int64_t penalty)
 {
     memo__stripe_add32(stripe, (uint32_t *)(void *)&p->inflight, UINT32_MAX);
     float cost = memo__cost_load(p), seen = (float)(failed && latency_ns < penalty ? penalty : latency_ns) * 1e-3f;

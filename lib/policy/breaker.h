@@ -90,8 +90,8 @@ static inline bool memo__breaker_admit(struct memo__breaker *b, const struct mem
 
 /* Records an attempt that was neither failed nor slow, where that is two additions: closed, and nothing else in this stripe's window. false:
  * nothing was done, memo__breaker_report is due. */
-static inline bool memo__breaker_report_good(const struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe, struct memo__permit permit,
-                                             memo__instant now)
+static inline bool memo__breaker_report_good(const struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe stripe,
+                                             struct memo__permit permit, memo__instant now)
 {
     struct memo__breaker_part *p = MEMO__PART(struct memo__breaker_part, parts, stripe.index);
     bool closed = (memo__load(&b->word) & 0xffffff) == (uint64_t)permit.epoch << 7; /* in this epoch */

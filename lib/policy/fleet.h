@@ -42,7 +42,7 @@ struct memo__fleet_chunk {
     struct memo__breaker *breakers; /* NULL: none */
     unsigned char *breaker_parts;
     size_t breaker_stride;
-    uintptr_t states_from, parts_from; /* where those of slot -64 were, if all slots lay in a row like those of this chunk: so a place is one product away */
+    uintptr_t states_from, parts_from; /* where those of slot -64 were, if all slots lay in a row like those of this chunk: a place is one product */
 };
 
 struct memo__fleet {

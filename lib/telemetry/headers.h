@@ -22,7 +22,8 @@
 extern const char memo__digit_pairs[201]; /* "000102...99" */
 char *memo__put_decimal_long(char *to, uint64_t n);
 
-/* Decimal digits of n, no NUL; the byte after the last. `to` has room for MEMO__DECIMAL_MAX. Below 10,000: four digits in one word, the leading zeros shifted out, all of it stored. */
+/* Decimal digits of n, no NUL; the byte after the last. `to` has room for MEMO__DECIMAL_MAX. Below 10,000: four digits in one word, the leading zeros
+ * shifted out, all of it stored. */
 static inline char *memo__put_decimal(char *to, uint64_t n)
 {
     uint16_t high, low;
@@ -39,8 +40,8 @@ static inline char *memo__put_decimal(char *to, uint64_t n)
 /* The value of the timeout header in ns: digits only, clamped to MEMO__TIMEOUT_MOST; false for anything else (the header is then ignored). */
 bool memo__timeout_parse(struct memo__text value, int64_t *ns);
 
-/* The headers of a context, and those of an attempt in general. t: id and flags of the trace; span: the attempt's own. timeout_ms < 0 and attempt 0 leave their header out.
- * Values end with NUL, too. MEMO_OK, or MEMO_E_TRUNCATED (128 bytes and 3 headers are always enough). */
+/* The headers of a context, and those of an attempt in general. t: id and flags of the trace; span: the attempt's own. timeout_ms < 0 and attempt 0
+ * leave their header out. Values end with NUL, too. MEMO_OK, or MEMO_E_TRUNCATED (128 bytes and 3 headers are always enough). */
 memo_status memo__headers_write(const struct memo__trace *t, const uint8_t span[8], int64_t timeout_ms, uint32_t attempt,
                                 char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count);
 

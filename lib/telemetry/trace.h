@@ -26,7 +26,7 @@ struct memo__trace {
 };
 _Static_assert(sizeof(struct memo__trace) <= 32, "fits into memo_call");
 
-/* Version 00: exactly 55 bytes; a later version may be longer, after a '-'; ff, upper case and all-zero ids are invalid. On false *out is all zero. */
+/* Version 00: exactly 55 bytes; a later version may be longer, after a '-'; ff, upper case and all-zero ids are invalid. On false *out is zero. */
 bool memo__trace_parse(struct memo__text traceparent, struct memo__trace *out);
 /* A new trace of two draws; never the all-zero id. */
 void memo__trace_new(struct memo__trace *t, uint64_t draw1, uint64_t draw2);
