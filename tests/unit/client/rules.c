@@ -154,7 +154,7 @@ START_TEST(test_a_typo_keeps_what_was)
     ck_assert_ptr_nonnull(strstr(e.text, "services.todo.timeout"));
     ck_assert_ptr_nonnull(strstr(stage_path("rules.json"), e.subject)); /* the file, as far as it fits */
     ck_assert_str_eq(in_force(), "x-1");
-    ck_assert_ptr_eq(service->governor.plan, plan);
+    ck_assert_ptr_eq(memo__load_acquire(&service->governor.plan), plan);
     replace("rules.json", LIMIT("2"));
     until_in_force("x-2");
     watching_end();
