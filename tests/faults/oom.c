@@ -4,7 +4,9 @@
  * A scenario that goes through the whole API is run again and again; in round n the nth allocation fails (then: all from the nth on). Whatever happens, every answer is a documented status, nothing
  * crashes or hangs, everything can be freed, and every byte is given back. What the dependencies allocate is another campaign's matter.
  *
- * Prints `figure oom_points N points`. */
+ * Then views and rules change while memory is short: what was good stays, to the byte, until the change can be made as a whole; and it is made once there is memory again.
+ *
+ * Prints `figure oom_points N points`, `figure oom_reload_points N points`. */
 #define _GNU_SOURCE
 #include <memo/memo.h>
 #include <poll.h>
@@ -15,6 +17,8 @@
 #include <unistd.h>
 #include "base/alloc.h"
 #include "base/atomic.h"
+#include "base/hash.h"
+#include "client/client.h"
 #include "net/httpd.h"
 #include "net/loop.h"
 
@@ -157,6 +161,33 @@ static void use_calls(memo_service *s)
     memo_http_reply_fini(&r);
 }
 
+static void use_context(memo_service *s)
+{
+    const memo_header in[] = { { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 0, 0 } };
+    memo_context x = MEMO_INIT(memo_context);
+    memo_http_request q = MEMO_INIT(memo_http_request);
+    memo_http_reply r = MEMO_INIT(memo_http_reply);
+    memo_header out[2];
+    char buf[128], id[33], text[4096];
+    uint32_t n;
+    memo_context_init(&x);
+    (void)good("memo_context_extract", memo_context_extract(&x, in, 1));
+    (void)good("memo_context_set_deadline", memo_context_set_deadline(&x, 2000));
+    (void)good("memo_context_inject", memo_context_inject(&x, buf, sizeof buf, out, 2, &n));
+    (void)good("memo_context_get_trace", memo_context_get_trace(&x, id));
+    (void)memo_context_get_left_ms(&x);
+    q.parent = &x;
+    q.method = "POST";
+    q.body = "hello";
+    q.body_bytes = 5;
+    memo_status status = memo_http_perform(s, &q, &r, NULL);
+    if (!memo_status_refused(status))
+        (void)good("memo_http_perform", status);
+    if (r.keep)
+        (void)good("memo_http_reply_explain", memo_http_reply_explain(&r, "json", text, sizeof text, NULL));
+    memo_http_reply_fini(&r);
+}
+
 static void use_service(memo_client *c)
 {
     memo_service *s = NULL;
@@ -169,6 +200,7 @@ static void use_service(memo_client *c)
     (void)good("memo_client_wait", memo_client_wait(c, memo__load(&oom.failed) ? 50 : 2000, NULL));
     use_views(s);
     use_calls(s);
+    use_context(s);
     memo_service_release(s);
 }
 
@@ -209,6 +241,10 @@ static void scenario(const char *registry, bool registers)
     char names[512], value[64], origin[64];
     size_t need, written = 0;
     uint32_t n, lines = 0;
+    memo_setting row = MEMO_INIT(memo_setting);
+    (void)good("memo_setting_get", memo_setting_get(0, &row));
+    if (!memo_version_has("file") || memo_version_number() != MEMO_VERSION_NUMBER)
+        (void)good("memo_version_has", MEMO_E_ARGUMENT);
     if (!good("memo_client_new", memo_client_new(&c, NULL)))
         return;
     (void)good("memo_client_set", memo_client_set(c, "log_level", "error", NULL));
@@ -223,6 +259,8 @@ static void scenario(const char *registry, bool registers)
         use_registration(c);
     else
         use_service(c);
+    if (memo_event_fd(c) < 0)
+        (void)good("memo_event_fd", MEMO_E_ARGUMENT);
     (void)good("memo_client_list_services", memo_client_list_services(c, names, sizeof names, &need));
     (void)good("memo_metrics_write", memo_metrics_write(c, discard, &written));
     events[0].size = sizeof events[0];
@@ -255,6 +293,122 @@ static void sweep(const char *registry, bool registers, bool forever)
     }
 }
 
+/* ---- views and rules change ---- */
+
+static const char *const documents[] = {
+    "{\"memo\":1,\"services\":{\"todo\":{\"limits\":[{\"name\":\"all\",\"rate\":\"5000/s\",\"by\":\"header:x-a\"}],\"concurrency\":{\"max\":64}}}}",
+    "{\"memo\":1,\"services\":{\"todo\":{\"limits\":[{\"name\":\"all\",\"rate\":\"6000/s\",\"by\":\"header:x-b\"}],\"breaker\":{\"scope\":\"instance\"}}}}" };
+
+/* Every byte of what is in force, less what grows by itself: the time of the last confirmation. */
+static uint64_t print_view(const struct memo__view *v)
+{
+    return memo__hash(memo__hash(v->revision, v->entries, v->count * sizeof *v->entries), v->text, v->text_bytes);
+}
+
+static uint64_t print_rules(const struct memo__plan *p)
+{
+    const struct memo__service_rules *s = p->service;
+    return memo__hash(memo__hash(p->rules->revision, s->limits, s->limits_count * sizeof *s->limits), s->routes, s->routes_count * sizeof *s->routes);
+}
+
+static void mistaken(const char *what, long n, bool forever)
+{
+    (void)printf("oom: %s, allocation %ld%s\n", what, n, forever ? " and on" : "");
+    wrong++;
+}
+
+static struct { memo_client *client; memo_service *service; memo_registration *registration; } reload;
+
+/* The label that everybody sees; as the view stands. */
+static bool label_is(const char *want)
+{
+    struct memo__reader *r = memo__reader_enter();
+    const struct memo__view *v = memo__load_acquire(&reload.service->governor.plan)->view;
+    const char *have = v->count ? memo__view_label(v, &v->entries[0], "round") : NULL;
+    bool is = have && strcmp(have, want) == 0;
+    memo__reader_leave(r);
+    return is;
+}
+
+static bool soon(bool (*is)(const char *), const char *want, int ms)
+{
+    for (; ms > 0 && !is(want); ms--)
+        (void)usleep(1000);
+    return is(want);
+}
+
+static void round_of(long n, bool forever)
+{
+    struct memo__governor *g = &reload.service->governor;
+    char was[32], now[32];
+    (void)snprintf(was, sizeof was, "%ld", n - 1);
+    (void)snprintf(now, sizeof now, "%ld", n);
+    struct memo__reader *r = memo__reader_enter(); /* so that nothing of this is freed meanwhile */
+    const struct memo__plan *before = memo__load_acquire(&g->plan);
+    uint64_t view = print_view(before->view), rules = print_rules(before);
+    oom.requests = 0;
+    oom.failed = 0;
+    oom.forever = forever;
+    memo__store(&oom.fail_at, n);
+    memo_status s = memo_rules_apply(reload.client, documents[n % 2], strlen(documents[n % 2]), NULL, 0, NULL, NULL);
+    const struct memo__plan *after = memo__load_acquire(&g->plan);
+    if (s != MEMO_OK && (s != MEMO_E_NO_MEMORY || after->rules != before->rules || print_rules(after) != rules))
+        mistaken("rules that could not be applied changed something", n, forever);
+    if (s == MEMO_OK && after->rules == before->rules && !g->pending)
+        mistaken("rules were said to be in force and are not", n, forever);
+    if (print_view(before->view) != view || print_rules(before) != rules)
+        mistaken("what readers hold was changed", n, forever);
+    memo__reader_leave(r);
+    s = memo_registration_set(reload.registration, "label.round", now);
+    bool set = s == MEMO_OK;
+    if (!set && s != MEMO_E_NO_MEMORY)
+        mistaken(memo_status_name(s), n, forever);
+    if (!soon(label_is, now, forever || !set ? 20 : 300) && !label_is(was))
+        mistaken("a view between two", n, forever);
+    memo__store(&oom.fail_at, 0);
+    if (!set && memo_registration_set(reload.registration, "label.round", now) != MEMO_OK)
+        mistaken("a label cannot be set with memory", n, forever);
+    if (!soon(label_is, now, 20000))
+        mistaken("the view is not what it should be, although there is memory again", n, forever);
+    if (memo_rules_apply(reload.client, documents[n % 2], strlen(documents[n % 2]), NULL, 0, NULL, NULL) != MEMO_OK)
+        mistaken("rules cannot be applied with memory", n, forever);
+}
+
+static long reload_sweep(const char *registry, bool forever)
+{
+    long n = 1;
+    memo_instance me = MEMO_INIT(memo_instance);
+    const memo_header label = { "round", "0", 0, 0 };
+    memo_client *c = NULL;
+    me.id = "reload";
+    me.address = "127.0.0.1";
+    me.port = 9;
+    me.labels = &label;
+    me.labels_count = 1;
+    if (memo_client_new(&c, NULL) != MEMO_OK || memo_client_set(c, "registry", registry, NULL) != MEMO_OK || memo_client_set(c, "admin_socket", "none", NULL) != MEMO_OK ||
+        memo_client_set(c, "log_level", "none", NULL) != MEMO_OK || memo_client_start(c, NULL) != MEMO_OK ||
+        memo_registration_new(c, "todo", &me, &reload.registration, NULL) != MEMO_OK || memo_registration_wait(reload.registration, 10000) != MEMO_OK ||
+        memo_service_acquire(c, "todo", &reload.service, NULL) != MEMO_OK || memo_client_wait(c, 10000, NULL) != MEMO_OK) {
+        mistaken("no client to reload", 0, forever);
+        return 0;
+    }
+    reload.client = c;
+    if (!soon(label_is, "0", 10000))
+        mistaken("no view to begin with", 0, forever);
+    for (bool failed = true; failed && wrong < 20; n++) {
+        round_of(n, forever);
+        failed = memo__load(&oom.failed);
+    }
+    memo_service_release(reload.service);
+    memo_registration_free(reload.registration);
+    memo_client_free(c);
+    if (memo__load(&oom.live)) {
+        mistaken("blocks not given back", n, forever);
+        oom.live = 0;
+    }
+    return n - 2;
+}
+
 int main(void)
 {
     char directory[] = "/tmp/memo-oom-XXXXXX", registry[128], list[128];
@@ -269,11 +423,13 @@ int main(void)
         sweep(list, false, forever);
         sweep(registry, true, forever);
     }
+    long reloads = reload_sweep(registry, false);
+    reloads += reload_sweep(registry, true);
     server_stop();
     char command[64];
     (void)snprintf(command, sizeof command, "rm -rf %s", directory);
     (void)!system(command);
-    (void)printf("figure oom_points %ld points\n", points);
+    (void)printf("figure oom_points %ld points\nfigure oom_reload_points %ld points\n", points, reloads);
     (void)printf("%d passed, %ld failed\n", wrong == 0, wrong);
     return wrong != 0;
 }
