@@ -27,12 +27,13 @@ static memo_service *service;
 static uint32_t stop;
 static uint64_t seed = 1, calls, changes, reads;
 
-static const char *const rules[] = {
-    "{\"memo\":1,\"services\":{\"todo\":{\"timeout\":\"2s\",\"breaker\":{\"minCalls\":50,\"openWhen\":{\"failed\":\"60%\"},\"openFor\":\"10ms\"},\"concurrency\":{\"max\":6},"
-    "\"limits\":[{\"name\":\"all\",\"rate\":\"200000/s\"},{\"name\":\"user\",\"rate\":\"100000/s\",\"by\":\"header:x-user\"}],\"outlier\":{\"consecutiveFailures\":2,\"ejectFor\":\"100ms\"},"
-    "\"routes\":[{\"name\":\"canary\",\"when\":{\"header\":{\"x-canary\":\"1\"}},\"to\":[{\"subset\":{\"version\":\"v2\"},\"weight\":1},{\"subset\":{\"version\":\"v1\"},\"weight\":1}]}]}}}",
-    "{\"memo\":1,\"services\":{\"todo\":{\"timeout\":\"2s\",\"breaker\":{\"scope\":\"instance\",\"minCalls\":20,\"openWhen\":{\"failed\":\"50%\"},\"openFor\":\"10ms\"},"
-    "\"concurrency\":{\"max\":9,\"exact\":true},\"limits\":[{\"name\":\"all\",\"rate\":\"100/s\",\"burst\":100}],\"balance\":{\"policy\":\"round-robin\"}}}}",
+static const char *const rules[] = { /* the parentheses: each is one document, in pieces */
+    ("{\"memo\":1,\"services\":{\"todo\":{\"timeout\":\"2s\",\"breaker\":{\"minCalls\":50,\"openWhen\":{\"failed\":\"60%\"},\"openFor\":\"10ms\"},"
+     "\"concurrency\":{\"max\":6},\"limits\":[{\"name\":\"all\",\"rate\":\"200000/s\"},{\"name\":\"user\",\"rate\":\"100000/s\",\"by\":\"header:x-user\"}],"
+     "\"outlier\":{\"consecutiveFailures\":2,\"ejectFor\":\"100ms\"},\"routes\":[{\"name\":\"canary\",\"when\":{\"header\":{\"x-canary\":\"1\"}},"
+     "\"to\":[{\"subset\":{\"version\":\"v2\"},\"weight\":1},{\"subset\":{\"version\":\"v1\"},\"weight\":1}]}]}}}"),
+    ("{\"memo\":1,\"services\":{\"todo\":{\"timeout\":\"2s\",\"breaker\":{\"scope\":\"instance\",\"minCalls\":20,\"openWhen\":{\"failed\":\"50%\"},\"openFor\":\"10ms\"},"
+     "\"concurrency\":{\"max\":9,\"exact\":true},\"limits\":[{\"name\":\"all\",\"rate\":\"100/s\",\"burst\":100}],\"balance\":{\"policy\":\"round-robin\"}}}}"),
     "{\"memo\":1,\"mode\":\"observe\",\"services\":{\"todo\":{\"concurrency\":{\"max\":2},\"retry\":{\"attempts\":5,\"backoff\":{\"initial\":\"1ms\",\"max\":\"1ms\"}}}}}",
     "{\"memo\":1}" };
 
