@@ -42,6 +42,18 @@ static inline void memo__own_add64(uint64_t *word, uint64_t n) { memo__store(wor
 static inline void memo__own_add64_release(uint64_t *word, uint64_t n) { memo__store_release(word, memo__load(word) + n); }
 #endif
 
+/* Is a word 0? With everything after it done after. As an operand of the comparison, which compilers do not make of an atomic load. */
+#if defined(__x86_64__) && !defined(MEMO__SEEN_BY_SANITIZER)
+static inline bool memo__is_zero(const uint32_t *word)
+{
+    bool zero;
+    __asm__ volatile("cmpl $0, %1" : "=@cce"(zero) : "m"(*word) : "memory");
+    return zero;
+}
+#else
+static inline bool memo__is_zero(const uint32_t *word) { return memo__load_acquire(word) == 0; }
+#endif
+
 /* The compiler keeps this value, instead of making it anew from its parts each time that it is used. */
 #define memo__keep(x) __asm__("" : "+r"(x))
 

@@ -64,8 +64,22 @@ static bool read_all(struct reading *out)
 /* Without an anchor the kernel is asked. */
 static int64_t let_go(struct memo__clock *c, int64_t again)
 {
-    memo__store(&c->turn, memo__load(&c->turn) & ~UINT32_C(1));
+    memo__store(&c->fresh, 0);
     return again;
+}
+
+/* `fresh` goes first and comes last, with a new turn before and behind the rest: a reader who sees anything of the rest finds it 0, or another turn. */
+static void write_anchor(struct memo__clock *c, const struct reading *r, uint64_t scale, uint64_t fresh)
+{
+    uint32_t turn = memo__load(&c->turn);
+    (void)memo__exchange(&c->fresh, 0);
+    memo__store_release(&c->turn, turn + 1);
+    memo__store_release(&c->tsc, r->tsc);
+    memo__store_release(&c->scale, scale);
+    memo__store_release(&c->ns, r->ns);
+    memo__store_release(&c->ahead, r->ahead);
+    memo__store_release(&c->turn, turn + 2);
+    memo__store_release(&c->fresh, fresh);
 }
 
 int64_t memo__clock_calibrate(void)
@@ -85,14 +99,8 @@ int64_t memo__clock_calibrate(void)
     last = now;
     if (!usable)
         return let_go(c, FIRST_AFTER);
-    uint32_t turn = memo__load(&c->turn) & ~UINT32_C(1);
-    (void)memo__exchange(&c->turn, turn);
-    memo__store_release(&c->tsc, now.tsc);
-    memo__store_release(&c->scale, (uint64_t)(((unsigned __int128)(uint64_t)passed << 32) / ticks));
-    memo__store_release(&c->ns, now.ns);
-    memo__store_release(&c->ahead, now.ahead);
-    memo__store_release(&c->fresh, ticks / (uint64_t)passed ? (uint64_t)((unsigned __int128)ticks * (HOLDS_S * (uint64_t)MEMO__S) / (uint64_t)passed) : 0);
-    memo__store_release(&c->turn, turn + 3);
+    uint64_t fresh = (uint64_t)((unsigned __int128)ticks * (HOLDS_S * (uint64_t)MEMO__S) / (uint64_t)passed);
+    write_anchor(c, &now, (uint64_t)(((unsigned __int128)(uint64_t)passed << 32) / ticks), ticks / (uint64_t)passed ? fresh : 0);
     return EVERY;
 }
 #else

@@ -14,11 +14,11 @@
 #endif
 
 struct memo__clock {
-    uint32_t turn;        /* odd: the anchor holds; even: being written, or not calibrated */
+    uint32_t turn;        /* another one after each change */
     uint64_t tsc, scale;  /* scale: ns a tick, times 2^32 */
     memo__instant ns;
     int64_t ahead;        /* of MONOTONIC: CLOCK_BOOTTIME */
-    uint64_t fresh;       /* ticks for which the anchor holds */
+    uint64_t fresh;       /* ticks for which the anchor holds; 0: it does not, or is being written */
 };
 extern struct memo__clock memo__clock_anchor MEMO__OURS;
 extern const char *memo__clock_source; /* the file that names what the kernel counts with; tests put theirs here */
@@ -29,17 +29,25 @@ memo__instant memo__clock_kernel_boot(void);
 int64_t memo__clock_calibrate(void);
 
 #if defined(__x86_64__)
+/* The fields of the anchor, between two looks at its turn: loads happen in their order on this machine, so keeping the compiler from moving them over
+ * the looks is enough, and they may be operands. The sanitizer has to see each of them. */
+#ifdef MEMO__SEEN_BY_SANITIZER
+#define MEMO__ANCHOR(field) memo__load_acquire(&memo__clock_anchor.field)
+#else
+#define MEMO__ANCHOR(field) (memo__clock_anchor.field)
+#endif
+
 /* false: ask the kernel. */
 static inline bool memo__clock_counted(memo__instant *now, int64_t *ahead)
 {
-    const struct memo__clock *c = &memo__clock_anchor;
-    uint32_t turn = memo__load_acquire(&c->turn);
-    uint64_t tsc = memo__load_acquire(&c->tsc), scale = memo__load_acquire(&c->scale);
-    memo__instant ns = memo__load_acquire(&c->ns);
-    *ahead = memo__load_acquire(&c->ahead);
-    uint64_t fresh = memo__load_acquire(&c->fresh), ticks = __rdtsc() - tsc;
-    *now = ns + (memo__instant)(((unsigned __int128)ticks * scale) >> 32);
-    return __builtin_expect(ticks < fresh, 1) && __builtin_expect(memo__load(&c->turn) == (turn | 1), 1);
+    uint32_t turn = memo__load_acquire(&memo__clock_anchor.turn);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint64_t ticks = __rdtsc() - MEMO__ANCHOR(tsc);
+    bool fresh = ticks < MEMO__ANCHOR(fresh);
+    *now = MEMO__ANCHOR(ns) + (memo__instant)(((unsigned __int128)ticks * MEMO__ANCHOR(scale)) >> 32);
+    *ahead = MEMO__ANCHOR(ahead);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return __builtin_expect(fresh, 1) && __builtin_expect(memo__load(&memo__clock_anchor.turn) == turn, 1);
 }
 #else
 static inline bool memo__clock_counted(memo__instant *now, int64_t *ahead)

@@ -46,15 +46,7 @@ extern const struct memo__host memo__host_linux;
 /* The machine's own clocks are read in line: decisions do it three times a call. */
 static inline memo__instant memo__now(const struct memo__host *h)
 {
-    return __builtin_expect(h == &memo__host_linux, 1) ? memo__clock_now() : h->now(h->user);
-}
-
-static inline memo__instant memo__now_and_boot(const struct memo__host *h, memo__instant *boot)
-{
-    if (__builtin_expect(h == &memo__host_linux, 1))
-        return memo__clock_both(boot);
-    *boot = h->boot(h->user);
-    return h->now(h->user);
+    return h == &memo__host_linux ? memo__clock_now() : h->now(h->user);
 }
 
 static inline memo__instant memo__boot(const struct memo__host *h) { return h->boot(h->user); }

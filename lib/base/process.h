@@ -22,7 +22,7 @@ void memo__process_drop(void);
 
 static inline void memo__process_check(void)
 {
-    if (__builtin_expect(memo__load_acquire(memo__process_page) == 0, 0))
+    if (__builtin_expect(memo__is_zero(memo__process_page), 0))
         memo__process_new();
 }
 #endif

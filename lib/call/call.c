@@ -15,20 +15,15 @@
 #include "telemetry/context.h"
 #include "telemetry/headers.h"
 
-#define SEAL UINT32_C(0x6d656d6f) /* "memo" */
 #define APART static __attribute__((noinline)) /* seldom gone: kept out of the way of what every call does */
 #define IN_LINE static inline __attribute__((always_inline))
+#define SPAN_STEP UINT64_C(0x9e3779b97f4a7c15) /* spans are the call's id, which is drawn, moved on: distinct without being drawn again */
 #define LEASE_LEAST (1 * MEMO__S) /* of a probe: it lives as long as its call may, and at least so long */
 
-static inline uint32_t us_of(int64_t ns)
+/* The stripe of a reader that has one of its own, as the compiler sees it: what adds to it is one instruction, without a look. */
+static inline struct memo__stripe own_stripe(const struct memo__reader *r)
 {
-    uint64_t us = (uint64_t)ns / 1000;
-    return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
-}
-
-static inline uint32_t us_since(memo__instant now, memo__instant then)
-{
-    return us_of(memo__since(now, then));
+    return (struct memo__stripe){ r->stripe.index, true };
 }
 
 /* The route's rules; those of "default" if other rules hold by now. */
@@ -37,55 +32,72 @@ static inline const struct memo__route_rule *route_of(const struct memo__plan *p
     return &p->routes[__builtin_expect(p->revision == k->revision, 1) ? k->route : p->service->routes_count - 1];
 }
 
-static inline void stripe_active(struct memo__governor *g, struct memo__stripe s)
+/* Which stripes' parts a pick has to look at, this one's from now on. */
+static inline uint32_t stripes_active(struct memo__governor *g, struct memo__stripe s)
 {
-    if (__builtin_expect(!(memo__load(&g->active) >> s.index & 1), 0))
-        (void)memo__fetch_or(&g->active, UINT32_C(1) << s.index);
+    uint32_t active = memo__load(&g->active), own = UINT32_C(1) << s.index;
+    return __builtin_expect((active & own) != 0, 1) ? active : memo__fetch_or(&g->active, own) | own;
 }
 
 /* Facts. */
 
-/* A header whose name may be one that the rules read. The first of a name counts. */
-static inline void take_value(const struct memo__plan *p, const memo_header *h, struct memo__text *values)
+/* What the rules read of a call's headers: values[i] for bit i of `present`. The first of a name counts. */
+struct wanted { uint32_t present; struct memo__text values[MEMO__WANTS_MAX]; };
+
+static inline void take_value(const struct memo__plan *p, const memo_header *h, struct wanted *w)
 {
     struct memo__text name = { h->name, h->name_bytes ? h->name_bytes : strlen(h->name) };
     uint32_t at = memo__wants_index(&p->wants, p->service, name);
-    if (at != MEMO__NO_INDEX && !values[at].at)
-        values[at] = (struct memo__text){ h->value, h->value_bytes ? h->value_bytes : strlen(h->value) };
+    if (at == MEMO__NO_INDEX || w->present >> at & 1)
+        return;
+    w->present |= UINT32_C(1) << at;
+    w->values[at] = (struct memo__text){ h->value, h->value_bytes ? h->value_bytes : strlen(h->value) };
 }
 
-/* Up to 64 headers: are they whole? A look at each of those whose length, modulo 64, is that of a wanted name, or is not given (bit 0 of the mask is
- * for them). */
-IN_LINE bool take_values(const struct memo__plan *p, const memo_header *first, const memo_header *end, struct memo__text *values)
+static inline void take_marked(const struct memo__plan *p, const memo_header *first, uint64_t marked, struct wanted *w)
 {
-    uint64_t lengths = p->wants.lengths | 1, maybe = 0;
-    for (const memo_header *h = first; h < end; h++) {
-        if (__builtin_expect(!h->name, 0) || __builtin_expect(!h->value, 0))
+    for (; marked; marked &= marked - 1)
+        take_value(p, &first[__builtin_ctzll(marked)], w);
+}
+
+/* Is it whole? If its length, modulo 64, is that of a wanted name, or is not given (bit 0 of `lengths` is for that), it is marked to be looked at. */
+IN_LINE bool look(const memo_header *h, const memo_header *first, uint64_t lengths, uint64_t *marked)
+{
+    if (__builtin_expect(lengths >> (h->name_bytes & 63) & 1, 0))
+        *marked |= UINT64_C(1) << (h - first);
+    return h->name && h->value;
+}
+
+/* Up to 64 headers, two at a time. */
+IN_LINE bool take_values(const struct memo__plan *p, const memo_header *first, uint32_t count, struct wanted *w)
+{
+    uint64_t lengths = p->wants.lengths | 1, marked = 0;
+    const memo_header *h = first, *end = first + count;
+    if (count & 1 && __builtin_expect(!look(h++, first, lengths, &marked), 0))
+        return false;
+    for (; h < end; h += 2)
+        if (__builtin_expect(!look(h, first, lengths, &marked), 0) || __builtin_expect(!look(h + 1, first, lengths, &marked), 0))
             return false;
-        if (__builtin_expect(lengths >> (h->name_bytes & 63) & 1, 0))
-            maybe |= UINT64_C(1) << (h - first);
-    }
-    for (; maybe; maybe &= maybe - 1)
-        take_value(p, &first[__builtin_ctzll(maybe)], values);
+    if (marked)
+        take_marked(p, first, marked, w);
     return true;
 }
 
-APART bool take_many_values(const struct memo__plan *p, const memo_header *h, uint32_t count, struct memo__text *values)
+APART bool take_many_values(const struct memo__plan *p, const memo_header *h, uint32_t count, struct wanted *w)
 {
     for (; count > 64; count -= 64, h += 64)
-        if (!take_values(p, h, h + 64, values))
+        if (!take_values(p, h, 64, w))
             return false;
-    return take_values(p, h, h + count, values);
+    return take_values(p, h, count, w);
 }
 
 /* One pass over the headers: are they whole, and which of them do the rules read? */
-static inline bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct memo__text *values)
+static inline bool wanted_values(const struct memo__plan *p, const memo_call_facts *f, struct wanted *w)
 {
-    for (uint32_t i = 0; i < p->service->wants_count; i++)
-        values[i].at = NULL;
+    w->present = 0;
     if (__builtin_expect(f->headers_count > 64, 0))
-        return take_many_values(p, f->headers, f->headers_count, values);
-    return take_values(p, f->headers, f->headers + f->headers_count, values);
+        return take_many_values(p, f->headers, f->headers_count, w);
+    return take_values(p, f->headers, f->headers_count, w);
 }
 
 /* n bytes, n < 48, without a call: some of them twice. */
@@ -167,8 +179,11 @@ APART void note(struct memo__governor *g, const struct memo__plan *p, struct mem
     k->budget = (uint16_t)(memo__budget_read(&g->budget, &g->budget_parts) / (MEMO__TOKEN / 10));
 }
 
-static inline void measure_age(const struct memo__plan *p, struct memo__record *k, memo__instant boot)
+/* What the call sees of the view, now. */
+static inline void see_view(const struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo__instant boot)
 {
+    k->view_state = (uint8_t)memo__load(&g->state);
+    k->view_revision = p->view->revision;
     k->age_ms = memo__view_age_ms(p->view, boot);
 }
 
@@ -179,40 +194,44 @@ APART memo_status refuse(struct memo__governor *g, const struct memo__plan *p, s
     k->status = status;
     k->phase = MEMO__CALL_REFUSED;
     k->last = k->begun;
-    measure_age(p, k, memo__boot(g->world->host));
+    see_view(g, p, k, memo__boot(g->world->host));
     note(g, p, k, k->begun);
-    memo__count_refusal(s, &memo__governor_part(g, s.index)->counters, status);
+    struct memo__governor_part *part = memo__governor_part(g, s.index);
+    memo__count_refusal(s, &part->counters, status);
+    memo__stripe_add64(s, &part->begun, 1);
     return status;
 }
 
-/* Is there anything to pick from? */
-static inline memo_status view_there(const struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
+/* Is there anything to pick from? The view has been seen. */
+static inline memo_status view_there(const struct memo__plan *p, const struct memo__record *k)
 {
-    k->view_state = (uint8_t)memo__load(&g->state);
-    k->view_revision = p->view->revision;
     if (__builtin_expect(p->all.from.count == 0, 0))
         return k->view_state == MEMO_VIEW_EMPTY ? MEMO_REFUSED_NOT_READY : MEMO_REFUSED_NO_ENDPOINT;
     return MEMO_OK;
 }
 
-/* Its age has been measured: is it young enough? */
+/* Is it young enough? */
 static inline bool too_old(const struct memo__plan *p, const struct memo__record *k)
 {
     int64_t most = p->service->max_stale;
     return __builtin_expect(most != INT64_MAX, 0) && (k->age_ms < 0 || k->age_ms > most / MEMO__MS);
 }
 
-static inline memo_status view_young(const struct memo__plan *p, const struct memo__record *k)
+/* May an attempt be made on what was seen? */
+static inline memo_status view_usable(const struct memo__plan *p, const struct memo__record *k)
 {
-    return too_old(p, k) && p->service->mode == MEMO__ENFORCE ? MEMO_REFUSED_STALE : MEMO_OK;
+    memo_status status = view_there(p, k);
+    return status == MEMO_OK && too_old(p, k) && p->service->mode == MEMO__ENFORCE ? MEMO_REFUSED_STALE : status;
 }
 
-/* A service with maxStale: may a call start? */
-APART memo_status view_measured(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+/* May a call start? Without endpoints, with maxStale, or with no time left. */
+APART memo_status start_unusual(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
-    measure_age(p, k, memo__boot(g->world->host));
-    memo_status status = view_young(p, k);
-    if (status == MEMO_OK && too_old(p, k) && k->deadline > k->begun) /* and only observed */
+    see_view(g, p, k, memo__boot(g->world->host));
+    memo_status status = view_usable(p, k);
+    if (status == MEMO_OK && k->deadline <= k->begun)
+        status = MEMO_REFUSED_DEADLINE;
+    if (status == MEMO_OK && too_old(p, k)) /* and only observed */
         memo__count_would_refuse(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, MEMO_REFUSED_STALE);
     return status;
 }
@@ -240,7 +259,7 @@ APART void count_would(struct memo__stripe s, struct memo__service_counters *c, 
         memo__count_would_refuse(s, c, MEMO_REFUSED_OVERLOADED);
 }
 
-APART memo_status enter(const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r, struct memo__governor_part *part,
+APART memo_status enter(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
                         struct memo__record *k)
 {
     struct memo__gate_result result;
@@ -248,7 +267,7 @@ APART memo_status enter(const struct memo__plan *p, const struct memo__gate *gat
     memo_status status = memo__gate_enter(gate, r->stripe, k->begun, lease, &result);
     remember_gate(p, gate, &result, k);
     if (__builtin_expect(result.would, 0))
-        count_would(r->stripe, &part->counters, result.would);
+        count_would(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, result.would);
     return status;
 }
 
@@ -268,22 +287,23 @@ static inline bool enter_quick(const struct memo__gate *gate, struct memo__strip
 
 /* The long way with the hashes of this call's header values; a limit whose header is absent does not hold. */
 APART memo_status enter_keyed(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
-                              struct memo__governor_part *part, struct memo__record *k, const struct memo__text *values)
+                              struct memo__record *k, const struct wanted *w)
 {
     struct memo__gate keyed = *gate;
     uint8_t at[MEMO__LIMITS_MAX], taken = 0;
     keyed.limits_count = 0;
     for (uint32_t i = 0; i < gate->limits_count; i++) {
         struct memo__gate_limit l = gate->limits[i];
-        const struct memo__text *value = l.keyed ? &values[l.rule->by_header] : NULL;
-        if (value && !value->at)
-            continue;
-        if (value)
+        if (l.keyed) {
+            const struct memo__text *value = &w->values[l.rule->by_header];
+            if (!(w->present >> l.rule->by_header & 1))
+                continue;
             k->hashes[i] = l.hash = memo__hash(g->seed, value->at, value->n);
+        }
         at[keyed.limits_count] = (uint8_t)i;
         keyed.limits[keyed.limits_count++] = l;
     }
-    memo_status status = enter(p, &keyed, r, part, k);
+    memo_status status = enter(g, p, &keyed, r, k);
     for (uint32_t i = 0; i < keyed.limits_count; i++)
         if (k->taken & MEMO__GATE_LIMIT_BIT(i))
             taken = (uint8_t)(taken | MEMO__GATE_LIMIT_BIT(at[i]));
@@ -292,14 +312,27 @@ APART memo_status enter_keyed(const struct memo__governor *g, const struct memo_
 }
 
 /* Route and gate. */
-IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__governor_part *part,
-                          struct memo__record *k, const memo_call_facts *f, struct memo__text path, memo__instant inherited)
+/* Counted among the open calls until its end; each one pays into the budget of retries. */
+static inline void count_begun(const struct memo__governor *g, const struct memo__reader *r, uint32_t deposit)
 {
-    struct memo__text values[MEMO__WANTS_MAX];
+    struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
+    if (__builtin_expect(!r->stripe.exclusive, 0)) {
+        (void)memo__fetch_add(&part->begun, 1);
+        (void)memo__fetch_add(&part->budget.deposits, deposit);
+        return;
+    }
+    memo__own_add64(&part->begun, 1);
+    memo__own_add64(&part->budget.deposits, deposit);
+}
+
+IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k,
+                          const memo_call_facts *f, struct memo__text path, memo__instant inherited)
+{
+    struct wanted wanted;
     struct memo__route_why why;
-    if (!wanted_values(p, f, values))
+    if (!wanted_values(p, f, &wanted))
         return MEMO_E_ARGUMENT;
-    struct memo__route_facts facts = { k->method, path, values };
+    struct memo__route_facts facts = { k->method, path, wanted.present, wanted.values };
     uint32_t i = memo__route_match(p->service, &facts, &why);
     const struct memo__route_rule *route = &p->routes[i];
     k->route = (uint8_t)i;
@@ -308,30 +341,30 @@ IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, 
     k->why_want = (uint8_t)why.want;
     k->subset = (uint8_t)(route->split_count ? memo__route_split(route, memo__draw_next(&r->draw)) : MEMO__NO_INDEX);
     k->deadline = memo__deadline(k->begun, route->timeout, __builtin_expect(f->timeout_ms != 0, 0) ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
-    memo_status status = view_there(g, p, k);
-    if (__builtin_expect(p->service->max_stale != INT64_MAX, 0) && status == MEMO_OK)
-        status = view_measured(g, p, r, k);
-    if (__builtin_expect(status == MEMO_OK && k->deadline <= k->begun, 0))
-        status = MEMO_REFUSED_DEADLINE;
-    if (__builtin_expect(status != MEMO_OK, 0))
-        return refuse(g, p, r->stripe, k, status);
-    if (__builtin_expect(g->world->disabled, 0))
-        return MEMO_OK;
+    memo_status status;
+    if (__builtin_expect(!p->usual || k->deadline <= k->begun, 0)) {
+        if ((status = start_unusual(g, p, r, k)) != MEMO_OK)
+            return refuse(g, p, r->stripe, k, status);
+        if (g->world->disabled) {
+            count_begun(g, r, 0);
+            return MEMO_OK;
+        }
+    }
     const struct memo__gate *gate = &p->gates[i];
     if (__builtin_expect(!enter_quick(gate, r->stripe, k), 0)) {
-        status = p->keyed >> i & 1 ? enter_keyed(g, p, gate, r, part, k, values) : enter(p, gate, r, part, k);
+        status = p->keyed >> i & 1 ? enter_keyed(g, p, gate, r, k, &wanted) : enter(g, p, gate, r, k);
         if (status != MEMO_OK)
             return refuse(g, p, r->stripe, k, status);
     }
-    memo__stripe_add64(r->stripe, &part->budget.deposits, route->retry.budget);
+    count_begun(g, r, route->retry.budget);
     return MEMO_OK;
 }
 
 /* All zero but for its size and the attempts, which are written when they are made. In pieces that are a few stores each. */
 static inline void clear(struct memo__record *k)
 {
-    char *at = (char *)&k->seal;
-    enum { BYTES = offsetof(struct memo__record, tries) - offsetof(struct memo__record, seal), REST = BYTES - 3 * 64 };
+    char *at = (char *)&k->ticket;
+    enum { BYTES = offsetof(struct memo__record, tries) - offsetof(struct memo__record, ticket), REST = BYTES - 3 * 64 };
     _Static_assert(REST > 0 && REST <= 64, "pieces of 64 bytes");
     memset(at, 0, 64);
     memset(at + 64, 0, 64);
@@ -347,42 +380,37 @@ memo_status memo_call_begin(memo_call *call, memo_service *service, const memo_c
     memo__process_check();
     struct memo__governor *g = memo__service_governor(service);
     struct memo__reader *r = memo__reader_enter();
-    struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
     memo__instant inherited;
     clear(k);
-    k->seal = SEAL + g->world->process;
-    k->phase = MEMO__CALL_READY;
+    k->ticket = g->ticket;
     k->service = g->slot;
-    k->service_generation = g->generation;
-    k->begun = k->last = memo__now(g->world->host);
+    k->phase = MEMO__CALL_READY;
+    k->begun = k->last = memo__governor_now(g);
     k->id = memo__draw_next(&r->draw);
     const struct memo__plan *p = memo__load_acquire(&g->plan);
     k->revision = p->revision;
     k->permit.epoch = MEMO__NO_EPOCH;
     struct memo__text path = remember_text(k, f->method, f->path);
     remember_context(k, f->parent, r, &inherited);
-    stripe_active(g, r->stripe);
-    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, part, k, f, path, inherited)
+    memo_status status = memo__load(&g->world->admits) ? admit(g, p, r, k, f, path, inherited)
                                                        : refuse(g, p, r->stripe, k, MEMO_REFUSED_NOT_READY);
     if (__builtin_expect(status == MEMO_E_ARGUMENT, 0))
         k->phase = MEMO__CALL_NONE;
-    else
-        memo__stripe_add64(r->stripe, &part->begun, 1);
     memo__reader_leave(r);
     return status;
 }
 
 /* next */
 
-static inline bool sealed(const struct memo__record *k)
+/* Begun and not ended, whoever began it. */
+static inline bool begun(const struct memo__record *k)
 {
-    return k->size >= sizeof(memo_call) && k->seal >= SEAL && k->phase - 1u < MEMO__CALL_ENDED - 1u;
+    return (uint32_t)k->ticket > MEMO__SEAL && k->phase - 1u < MEMO__CALL_ENDED - 1u;
 }
 
 static inline struct memo__governor *governor_of(const struct memo__record *k)
 {
-    struct memo__governor *g = memo__directory_get(k->service, k->service_generation);
-    return g && k->seal == SEAL + g->world->process ? g : NULL;
+    return memo__directory_get(k->service, k->ticket);
 }
 
 static const struct memo__pool *pool_of(const struct memo__plan *p, const struct memo__record *k)
@@ -424,15 +452,12 @@ APART memo_status pick_admitted(const struct memo__governor *g, struct memo__pic
     }
 }
 
-/* Retries, ejected endpoints, breakers of their own, another policy: everything that the short way is not for. The attempt is filled as far as the
- * pick knows it. */
-struct picked { memo_status status; uint32_t index; };
-
-APART struct picked pick_slow(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
-                              struct memo__record *k, memo__instant now, const struct memo__route_rule *route)
+/* The attempt is filled as far as the pick knows it. */
+static memo_status pick(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo__instant now,
+                        const struct memo__route_rule *route)
 {
-    struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool->from, .rule = &p->service->balance, .stripe = r->stripe,
-                                    .stripes_active = memo__load(&g->active), .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now,
+    struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool_of(p, k)->from, .rule = &p->service->balance, .stripe = r->stripe,
+                                    .stripes_active = stripes_active(g, r->stripe), .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now,
                                     .draw = memo__draw_next(&r->draw), .tried_count = k->attempts, .ejected = memo__load(&g->outlier.ejected) };
     struct memo__try *t = &k->tries[k->attempts];
     struct memo__pick x;
@@ -442,7 +467,7 @@ APART struct picked pick_slow(struct memo__governor *g, const struct memo__plan 
     *t = (struct memo__try){ .permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 } };
     memo_status s = own ? pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE, &x, &t->permit) : memo__balance_pick(&q, &x);
     if (s != MEMO_OK)
-        return (struct picked){ s, 0 };
+        return s;
     t->slot = x.slot;
     t->score = x.score;
     if (x.other_slot != MEMO__NO_SLOT) {
@@ -452,34 +477,7 @@ APART struct picked pick_slow(struct memo__governor *g, const struct memo__plan 
     }
     t->flags |= (uint8_t)((x.flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (x.flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0));
     memo__balance_start(&g->fleet, r->stripe, x.slot);
-    return (struct picked){ MEMO_OK, x.index };
-}
-
-static inline struct picked pick(struct memo__governor *g, const struct memo__plan *p, const struct memo__pool *pool, struct memo__reader *r,
-                                 struct memo__record *k, memo__instant now, const struct memo__route_rule *route)
-{
-    struct memo__pick x;
-    if (__builtin_expect((memo__load(&g->outlier.ejected) | k->attempts | (uint32_t)p->instance_breakers) != 0, 0))
-        return pick_slow(g, p, pool, r, k, now, route);
-    struct memo__endpoint_part *part = memo__balance_quick(&g->fleet, &pool->from, &p->service->balance, r->stripe, memo__load(&g->active), now,
-                                                           k->id /* a draw, too */, &x);
-    if (__builtin_expect(!part, 0))
-        return pick_slow(g, p, pool, r, k, now, route);
-    k->tries[0] = (struct memo__try){ .slot = x.slot, .score = x.score, .other_slot = x.other_slot, .other_score = x.other_score,
-                                      .permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 }, .flags = MEMO__TRY_OTHER };
-    memo__balance_start_at(part, r->stripe);
-    return (struct picked){ MEMO_OK, x.index };
-}
-
-/* Generations are those of the plan: what has moved into a slot since then was not picked. */
-static inline void try_fill(const struct memo__plan *p, struct memo__record *k, const struct memo__view_entry *e, memo__instant start)
-{
-    struct memo__try *t = &k->tries[k->attempts++];
-    t->generation = e->generation;
-    t->start_us = us_since(start, k->begun);
-    if (__builtin_expect(t->flags & MEMO__TRY_OTHER, 1))
-        t->other_generation = p->view->entries[p->by_slot[t->other_slot]].generation;
-    k->phase = MEMO__CALL_FLYING;
+    return MEMO_OK;
 }
 
 /* A text of the view into a field of an attempt, 16 bytes at a time: a view's text is readable for 15 bytes behind its end. Fields are filled in
@@ -494,23 +492,25 @@ static inline void field(memo_attempt *a, size_t at, const char *from, size_t n)
     } while (i <= n);
 }
 
-static inline void attempt_fill(struct memo__governor *g, const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k,
-                                int64_t timeout, int64_t wait_ms, memo_attempt *a)
+IN_LINE void attempt_fill(const struct memo__plan *p, const struct memo__view_entry *e, const struct memo__record *k, int32_t number, int64_t timeout,
+                          int64_t wait_ms, memo_attempt *a)
 {
+    const struct memo__view *v = p->view;
+    const char *text = v->text;
     a->ref[0] = e->slot;
     a->ref[1] = e->generation;
-    a->revision = p->view->revision;
-    a->epoch = p->view->epoch;
+    a->revision = v->revision;
+    a->epoch = v->epoch;
     a->age_max_ms = k->age_ms;
     a->timeout_ms = timeout / MEMO__MS ? timeout / MEMO__MS : 1;
     a->wait_ms = wait_ms;
-    a->number = k->attempts;
-    a->kind = k->attempts > 1 ? MEMO_ATTEMPT_RETRY : MEMO_ATTEMPT_FIRST;
-    a->view_state = memo__load(&g->state);
+    a->number = number;
+    a->kind = number > 1 ? MEMO_ATTEMPT_RETRY : MEMO_ATTEMPT_FIRST;
+    a->view_state = k->view_state;
     a->port = e->port;
-    field(a, offsetof(memo_attempt, address), memo__view_text(p->view, e->address), e->address_bytes);
-    field(a, offsetof(memo_attempt, id), memo__view_text(p->view, e->id), e->id_bytes);
-    field(a, offsetof(memo_attempt, host), memo__view_text(p->view, e->host), e->host_bytes);
+    field(a, offsetof(memo_attempt, address), text + e->address, e->address_bytes);
+    field(a, offsetof(memo_attempt, id), text + e->id, e->id_bytes);
+    field(a, offsetof(memo_attempt, host), text + e->host, e->host_bytes);
 }
 
 /* A call that cannot go on: after an answer that is no refusal, if there was one. */
@@ -524,31 +524,53 @@ APART memo_status stop(struct memo__governor *g, struct memo__record *k, memo_st
     return status;
 }
 
-static inline memo_status next(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
+/* Any attempt. Generations are those of the plan: what has moved into a slot since then was not picked. */
+APART memo_status next_any(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a,
+                           memo__instant now)
 {
-    memo__instant boot, now = memo__now_and_boot(g->world->host, &boot), start = now;
-    uint32_t wait_ms = k->wait_ms;
-    if (__builtin_expect(wait_ms != 0, 0))
-        start = memo__after(now, wait_ms * MEMO__MS);
+    memo__instant start = memo__after(now, k->wait_ms * MEMO__MS);
     const struct memo__route_rule *route = route_of(p, k);
     int64_t timeout = memo__deadline_attempt(start, k->deadline, route->retry.attempt_timeout);
-    if (__builtin_expect(timeout == 0, 0))
-        return stop(g, k, MEMO_REFUSED_DEADLINE, now);
-    measure_age(p, k, boot);
-    memo_status s = view_there(g, p, k);
-    if (s == MEMO_OK)
-        s = view_young(p, k);
-    if (__builtin_expect(s != MEMO_OK, 0))
+    memo_status s = timeout == 0 ? MEMO_REFUSED_DEADLINE : view_usable(p, k);
+    if (s != MEMO_OK)
         return stop(g, k, s, now);
-    if (__builtin_expect(memo__outlier_due(&g->outlier, now), 0))
+    if (memo__outlier_due(&g->outlier, now))
         tell_returned(g, p, now);
+    if ((s = pick(g, p, r, k, now, route)) != MEMO_OK)
+        return stop(g, k, s, now);
+    struct memo__try *t = &k->tries[k->attempts++];
+    const struct memo__view_entry *e = &p->view->entries[p->by_slot[t->slot]];
+    t->generation = e->generation;
+    t->start = memo__ticks_of(memo__since(start, k->begun));
+    if (t->flags & MEMO__TRY_OTHER)
+        t->other_generation = p->view->entries[p->by_slot[t->other_slot]].generation;
+    k->phase = MEMO__CALL_FLYING;
+    attempt_fill(p, e, k, k->attempts, timeout, k->wait_ms, a);
+    return MEMO_OK;
+}
+
+/* The first attempt of nearly every call: nothing is ejected, endpoints have no breakers, two can be drawn. */
+IN_LINE memo_status next_first(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
+{
+    memo__instant boot, now = memo__governor_now_and_boot(g, &boot);
+    int64_t timeout = memo__deadline_attempt(now, k->deadline, route_of(p, k)->retry.attempt_timeout);
+    see_view(g, p, k, boot);
+    if (__builtin_expect(timeout == 0 || (memo__load(&g->outlier.ejected) | k->attempts | (uint32_t)!p->usual) != 0, 0))
+        return next_any(g, p, r, k, a, now);
     const struct memo__pool *pool = pool_of(p, k);
-    struct picked picked = pick(g, p, pool, r, k, now, route);
-    if (__builtin_expect(picked.status != MEMO_OK, 0))
-        return stop(g, k, picked.status, now);
-    const struct memo__view_entry *e = &p->view->entries[pool->entries[picked.index]];
-    try_fill(p, k, e, start);
-    attempt_fill(g, p, e, k, timeout, wait_ms, a);
+    uint32_t active = stripes_active(g, r->stripe);
+    if (__builtin_expect(!pool->lots || (active & (active - 1)), 0))
+        return next_any(g, p, r, k, a, now);
+    struct memo__drawn x;
+    struct memo__endpoint_part *part = memo__balance_draw(pool->lots, pool->from.count, r->stripe, p->decay_scale, now, k->id /* a draw, too */, &x);
+    memo__balance_start_at(part, r->stripe);
+    const struct memo__view_entry *entries = p->view->entries, *e = &entries[x.lot->entry];
+    k->tries[0] = (struct memo__try){ .slot = x.lot->slot, .generation = e->generation, .other_slot = x.other->slot,
+                                      .other_generation = entries[x.other->entry].generation, .score = x.score, .other_score = x.other_score,
+                                      .start = memo__ticks_of(memo__since(now, k->begun)), .permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 }, .flags = MEMO__TRY_OTHER };
+    k->attempts = 1;
+    k->phase = MEMO__CALL_FLYING;
+    attempt_fill(p, e, k, 1, timeout, 0, a);
     return MEMO_OK;
 }
 
@@ -558,11 +580,11 @@ memo_status memo_call_next(memo_call *call, memo_attempt *a)
     if (!call || !a || a->size < sizeof *a)
         return MEMO_E_ARGUMENT;
     memo__process_check();
-    if (k->size < sizeof *call || k->phase != MEMO__CALL_READY || k->attempts >= MEMO__ATTEMPTS_MAX) /* the seal is looked at with the governor */
+    if (k->phase != MEMO__CALL_READY || k->attempts >= MEMO__ATTEMPTS_MAX) /* the ticket is looked at with the governor */
         return MEMO_E_STATE;
     struct memo__reader *r = memo__reader_enter();
     struct memo__governor *g = governor_of(k);
-    memo_status s = g ? next(g, memo__load_acquire(&g->plan), r, k, a) : MEMO_E_STATE;
+    memo_status s = g ? next_first(g, memo__load_acquire(&g->plan), r, k, a) : MEMO_E_STATE;
     memo__reader_leave(r);
     return s;
 }
@@ -582,12 +604,12 @@ bool memo__call_secure(const memo_call *call, const memo_attempt *a)
 memo_status memo_call_inject(const memo_call *call, const memo_attempt *a, char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count)
 {
     const struct memo__record *k = (const struct memo__record *)(const void *)call;
-    if (!call || !a || a->size < sizeof *a || (n && !buf) || (max && !out) || !count)
+    if (!call || !a || a->size < sizeof *a || (!buf && n) || (!out && max) || !count)
         return MEMO_E_ARGUMENT;
     *count = 0;
-    if (!sealed(k) || a->number < 1 || a->number > k->attempts)
+    if (!begun(k) || a->number < 1 || a->number > k->attempts)
         return MEMO_E_STATE;
-    return memo__headers_of_attempt(&k->trace, memo__mix64(k->id + (uint64_t)a->number), a->timeout_ms, (uint32_t)a->number, buf, n, out, max, count);
+    return memo__headers_of_attempt(&k->trace, k->id + (uint64_t)a->number * SPAN_STEP, a->timeout_ms, (uint32_t)a->number, buf, n, out, max, count);
 }
 
 /* report */
@@ -612,7 +634,7 @@ static void remember_turn(struct memo__organ *o, const struct memo__breaker_fact
 }
 
 /* What is not only counted: a turn may come of it. */
-APART void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, const struct memo__reader *r,
+APART void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe s,
                               const struct memo__breaker_rule *rule, const struct memo__permit *permit, memo__instant now, bool failed, bool slow,
                               struct memo__organ *o, const char *subject)
 {
@@ -620,7 +642,7 @@ APART void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b,
     bool first = failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED;
     if (first)
         memo__breaker_read(b, parts, rule, now, &f); /* the turn empties the window: what was in it has to be read before */
-    enum memo__breaker_turn turn = memo__breaker_report(b, parts, r->stripe, rule, *permit, now, failed, slow);
+    enum memo__breaker_turn turn = memo__breaker_report(b, parts, s, rule, *permit, now, failed, slow);
     if (__builtin_expect(turn == MEMO__BREAKER_NOTHING, 1))
         return;
     if (!first)
@@ -632,13 +654,13 @@ APART void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b,
     tell_breaker(g, turn, subject, &f);
 }
 
-IN_LINE void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, const struct memo__reader *r,
+IN_LINE void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe s,
                            const struct memo__breaker_rule *rule, const struct memo__permit *permit, memo__instant now, bool failed, int64_t latency,
                            struct memo__organ *o, const char *subject)
 {
     bool slow = rule->slow && latency > rule->slower_than;
-    if (__builtin_expect(failed || slow || !memo__breaker_report_good(b, parts, r->stripe, *permit, now), 0))
-        teach_breaker_slow(g, b, parts, r, rule, permit, now, failed, slow, o, subject);
+    if (__builtin_expect(failed || slow || !memo__breaker_report_good(b, parts, s, *permit, now), 0))
+        teach_breaker_slow(g, b, parts, s, rule, permit, now, failed, slow, o, subject);
 }
 
 static const char *id_of(const struct memo__plan *p, uint32_t slot)
@@ -666,35 +688,35 @@ static inline struct memo__organ *breaker_of(const struct memo__plan *p, const s
 {
     if (!k->breaker)
         return NULL;
-    struct memo__organ *o = k->route < MEMO__ROUTES_MAX && p->route_breakers[k->route] ? p->route_breakers[k->route] : p->breaker;
+    struct memo__organ *o = k->route < MEMO__ROUTES_MAX ? p->admitting[k->route] : NULL;
     return o && o->id == k->breaker ? o : memo__plan_organ(p, k->breaker);
 }
 
 /* The breaker of scope instance of the endpoint. */
-APART void teach_its_breaker(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, const struct memo__try *t,
+APART void teach_its_breaker(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, const struct memo__try *t,
                              memo__instant now, int64_t latency, bool failed, const struct memo__route_rule *route)
 {
     struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
-    teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, r, &route->breaker, &t->permit, now, failed, latency, NULL, id_of(p, t->slot));
+    teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, s, &route->breaker, &t->permit, now, failed, latency, NULL, id_of(p, t->slot));
 }
 
-/* Everybody who learns, learns. */
-IN_LINE void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
-                   memo__instant now, int64_t latency, bool failed, const struct memo__route_rule *route)
+/* Everybody who learns, learns. o: breaker_of */
+IN_LINE void teach(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k, struct memo__try *t,
+                   memo__instant now, int64_t latency, bool failed, const struct memo__route_rule *route, struct memo__organ *o)
 {
-    struct memo__organ *o = breaker_of(p, k);
-    struct memo__endpoint_state *state = memo__fleet_state(&g->fleet, t->slot);
+    const struct memo__fleet_chunk *chunk = memo__fleet_chunk_at(&g->fleet, t->slot);
+    struct memo__endpoint_state *state = memo__fleet_state_in(chunk, t->slot);
     bool same = memo__load(&state->generation) == t->generation;
     if (__builtin_expect(same, 1)) {
         int64_t most = route->retry.attempt_timeout, penalty = most > MEMO__FAILURE_PENALTY || !most ? MEMO__FAILURE_PENALTY : most;
-        memo__balance_learn(memo__fleet_part(&g->fleet, r->stripe.index, t->slot), r->stripe, &p->service->balance, now, latency, failed, penalty);
+        memo__balance_learn(memo__fleet_part_in(chunk, s.index, t->slot), s, p->decay_scale, now, latency, failed, penalty);
         if (__builtin_expect(failed || memo__load(&state->failures), 0) && !g->world->disabled)
             teach_outlier(g, p, t, now, failed);
     }
     if (o)
-        teach_breaker(g, o->shared, &o->parts, r, &route->breaker, &k->permit, now, failed, latency, o, o->name);
+        teach_breaker(g, o->shared, &o->parts, s, &route->breaker, &k->permit, now, failed, latency, o, o->name);
     if (__builtin_expect(t->permit.epoch != MEMO__NO_EPOCH, 0) && same)
-        teach_its_breaker(g, p, r, t, now, latency, failed, route);
+        teach_its_breaker(g, p, s, t, now, latency, failed, route);
 }
 
 /* Nobody learns, everything goes back. */
@@ -731,13 +753,32 @@ APART bool decide_again(struct memo__governor *g, struct memo__reader *r, struct
     return plan.again;
 }
 
-/* What this outcome says, whatever it is. */
-APART void report_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, struct memo__try *t,
-                        const memo_outcome *o, memo__instant now, int64_t latency, int32_t *again)
+/* A reply below 400, and nothing else is said about it: it succeeded, whatever the rules are. */
+static inline bool plainly_good(const memo_outcome *o)
 {
+    return (o->kind | o->verdict) == 0 && o->http_status < 400 && o->grpc_status <= 0;
+}
+
+/* The attempt is over, now: what it took. */
+IN_LINE int64_t attempt_over(const struct memo__governor *g, struct memo__record *k, struct memo__try *t, memo__instant *now)
+{
+    *now = k->last = memo__governor_now(g);
+    int64_t took = memo__since(*now, k->begun);
+    t->end = memo__ticks_of(took);
+    t->again = MEMO__RETRY_NOT_NEEDED;
+    return memo__since(took, (int64_t)t->start * MEMO__TICK);
+}
+
+/* What this outcome says, whatever it is. */
+APART void report_any(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o,
+                      int32_t *again)
+{
+    struct memo__try *t = &k->tries[k->attempts - 1u];
     const struct memo__route_rule *route = route_of(p, k);
     enum memo__verdict verdict = memo__verdict(o->kind, o->http_status, o->grpc_status, o->verdict);
     bool failed = verdict == MEMO__FAILED;
+    memo__instant now;
+    int64_t latency = attempt_over(g, k, t, &now);
     memo__count_attempt(r->stripe, &memo__governor_part(g, r->stripe.index)->counters, k->attempts > 1, o);
     t->flags |= (uint8_t)(MEMO__TRY_REPORTED | (failed ? MEMO__TRY_FAILED : verdict == MEMO__IGNORED ? MEMO__TRY_IGNORED : 0));
     t->kind = (uint8_t)o->kind;
@@ -748,52 +789,81 @@ APART void report_other(struct memo__governor *g, const struct memo__plan *p, st
     if (verdict == MEMO__IGNORED)
         unlearn(g, p, r, k, t);
     else
-        teach(g, p, r, k, t, now, latency, failed, route);
+        teach(g, p, r->stripe, k, t, now, latency, failed, route, breaker_of(p, k));
     if (verdict != MEMO__SUCCEEDED || (o->verdict == MEMO_VERDICT_BY_RULES && (o->http_status >= 400 || o->grpc_status > 0)))
         *again = decide_again(g, r, k, t, o, verdict, now, route);
-}
-
-/* A reply below 400, and nothing else is said about it: it succeeded, whatever the rules are. */
-static inline bool plainly_good(const memo_outcome *o)
-{
-    return (o->kind | o->verdict) == 0 && o->http_status < 400 && o->grpc_status <= 0;
-}
-
-static inline void report(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, const memo_outcome *o,
-                          int32_t *again)
-{
-    struct memo__try *t = &k->tries[k->attempts - 1u];
-    memo__keep(t);
-    memo__instant now = memo__now(g->world->host);
-    int64_t took = memo__since(now, k->begun), latency = memo__since(took, (int64_t)t->start_us * 1000);
-    t->end_us = us_of(took);
-    t->again = MEMO__RETRY_NOT_NEEDED;
-    k->last = now;
-    if (__builtin_expect(plainly_good(o), 1)) {
-        uint64_t *attempts = memo__governor_part(g, r->stripe.index)->counters.attempts[k->attempts > 1];
-        memo__stripe_add64(r->stripe, &attempts[o->http_status >= 300 ? MEMO__CLASS_3XX : MEMO__CLASS_2XX], 1);
-        t->flags |= MEMO__TRY_REPORTED;
-        t->http = (int16_t)(o->http_status > 0 ? o->http_status : 0);
-        teach(g, p, r, k, t, now, latency, false, route_of(p, k));
-    } else
-        report_other(g, p, r, k, t, o, now, latency, again);
     k->phase = *again ? MEMO__CALL_READY : MEMO__CALL_DONE;
+}
+
+/* A first attempt that went plainly well, under the rules that it began with: nobody has to be asked whether another one is due. */
+IN_LINE void report_first(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k, const memo_outcome *o,
+                          struct memo__organ *breaker)
+{
+    struct memo__try *t = &k->tries[0];
+    memo__instant now;
+    int64_t latency = attempt_over(g, k, t, &now);
+    memo__stripe_add64(s, &memo__governor_part(g, s.index)->counters.attempts[0][o->http_status >= 300 ? MEMO__CLASS_3XX : MEMO__CLASS_2XX], 1);
+    t->flags |= MEMO__TRY_REPORTED;
+    t->http = (int16_t)(o->http_status > 0 ? o->http_status : 0);
+    teach(g, p, s, k, t, now, latency, false, &p->routes[k->route], breaker);
+    k->phase = MEMO__CALL_DONE;
+}
+
+/* An outcome that is plainly good, of an attempt whose turn it is. */
+IN_LINE void report_good(struct memo__governor *g, struct memo__reader *r, struct memo__record *k, const memo_outcome *o, int32_t *again)
+{
+    const struct memo__plan *p = memo__load_acquire(&g->plan);
+    if (__builtin_expect(k->attempts == 1 && r->stripe.exclusive && p->revision == k->revision, 1)) {
+        struct memo__organ *breaker = p->admitting[k->route];
+        if (__builtin_expect((breaker ? breaker->id : 0) == k->breaker, 1)) {
+            report_first(g, p, own_stripe(r), k, o, breaker);
+            return;
+        }
+    }
+    report_any(g, p, r, k, o, again);
+}
+
+/* Is it this attempt's turn to be reported? */
+static inline bool awaited(const struct memo__record *k, const memo_attempt *a)
+{
+    return k->phase == MEMO__CALL_FLYING && a->number == k->attempts;
+}
+
+static bool possible(const memo_outcome *o)
+{
+    return o->kind >= 0 && o->kind <= MEMO_OUTCOME_CANCELLED && o->verdict >= 0 && o->verdict <= MEMO_VERDICT_IGNORE && o->http_status <= 999 &&
+        o->grpc_status <= 16;
+}
+
+APART memo_status report_other(struct memo__record *k, const memo_attempt *a, const memo_outcome *o, int32_t *again)
+{
+    if (!possible(o))
+        return MEMO_E_ARGUMENT;
+    if (!awaited(k, a))
+        return MEMO_E_STATE;
+    struct memo__reader *r = memo__reader_enter();
+    struct memo__governor *g = governor_of(k);
+    if (g)
+        report_any(g, memo__load_acquire(&g->plan), r, k, o, again);
+    memo__reader_leave(r);
+    return g ? MEMO_OK : MEMO_E_STATE;
 }
 
 memo_status memo_call_report(memo_call *call, const memo_attempt *a, const memo_outcome *o, int32_t *again)
 {
     struct memo__record *k = memo__record_of(call);
-    if (!call || !a || a->size < sizeof *a || !o || o->size < sizeof *o || !again || o->kind < 0 || o->kind > MEMO_OUTCOME_CANCELLED ||
-        o->verdict < 0 || o->verdict > MEMO_VERDICT_IGNORE || o->http_status > 999 || o->grpc_status > 16)
+    if (!call || !a || a->size < sizeof *a || !o || o->size < sizeof *o || !again)
         return MEMO_E_ARGUMENT;
     *again = 0;
     memo__process_check();
-    if (k->size < sizeof *call || k->phase != MEMO__CALL_FLYING || a->number != k->attempts)
+    if (__builtin_expect(!plainly_good(o), 0))
+        return report_other(k, a, o, again);
+    if (!awaited(k, a))
         return MEMO_E_STATE;
     struct memo__reader *r = memo__reader_enter();
     struct memo__governor *g = governor_of(k);
     if (g)
-        report(g, memo__load_acquire(&g->plan), r, k, o, again);
+        report_good(g, r, k, o, again);
     memo__reader_leave(r);
     return g ? MEMO_OK : MEMO_E_STATE;
 }
@@ -835,10 +905,17 @@ static inline bool slow(const struct memo__governor *g, int64_t took)
     return took > most && most;
 }
 
-APART void end_other(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
+static inline bool holds_permit(const struct memo__plan *p, const struct memo__record *k)
+{
+    return k->bulkhead && p->bulkhead && p->bulkhead->id == k->bulkhead;
+}
+
+APART void end_any(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
     struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
     enum memo__result result = result_of(k);
+    if (holds_permit(p, k))
+        memo__bulkhead_leave(p->bulkhead->shared, &p->bulkhead->parts, r->stripe, &p->service->concurrency);
     if (k->phase == MEMO__CALL_FLYING)
         unlearn(g, p, r, k, &k->tries[k->attempts - 1]);
     if (k->phase != MEMO__CALL_REFUSED && !k->attempts && !g->world->disabled)
@@ -852,31 +929,36 @@ APART void end_other(struct memo__governor *g, const struct memo__plan *p, struc
     }
     if (k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || k->attempts > 1 || slow(g, memo__since(k->last, k->begun)) || k->status)
         memo__ring_push(&g->world->ring, k);
+    memo__stripe_add64(r->stripe, &part->ended, 1);
 }
 
 /* A call whose first attempt went well needs nothing but to be counted; it is kept if it was slow. */
+IN_LINE void end_well(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, struct memo__record *k)
+{
+    struct memo__governor_part *part = memo__governor_part(g, s.index);
+    if (holds_permit(p, k))
+        memo__bulkhead_leave(p->bulkhead->shared, &p->bulkhead->parts, s, &p->service->concurrency);
+    memo__count_call(s, &part->counters, MEMO__CALL_OK);
+    int64_t took = memo__since(k->last, k->begun);
+    memo__histogram_add(s, &part->counters.duration, took);
+    if (__builtin_expect(slow(g, took), 0))
+        memo__ring_push(&g->world->ring, k);
+    memo__stripe_add64(s, &part->ended, 1);
+}
+
 static inline void end(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
-    struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
     uint8_t flags = k->tries[0].flags & (MEMO__TRY_REPORTED | MEMO__TRY_FAILED | MEMO__TRY_IGNORED);
-    bool well = k->phase == MEMO__CALL_DONE && k->attempts == 1 && !k->status && flags == MEMO__TRY_REPORTED;
-    if (k->bulkhead && p->bulkhead && p->bulkhead->id == k->bulkhead)
-        memo__bulkhead_leave(p->bulkhead->shared, &p->bulkhead->parts, r->stripe, &p->service->concurrency);
-    if (__builtin_expect(well, 1)) {
-        memo__count_call(r->stripe, &part->counters, MEMO__CALL_OK);
-        int64_t took = memo__since(k->last, k->begun);
-        memo__histogram_add(r->stripe, &part->counters.duration, took);
-        if (__builtin_expect(slow(g, took), 0))
-            memo__ring_push(&g->world->ring, k);
-    } else
-        end_other(g, p, r, k);
-    memo__stripe_add64(r->stripe, &part->ended, 1);
+    if (__builtin_expect(k->phase == MEMO__CALL_DONE && k->attempts == 1 && !k->status && flags == MEMO__TRY_REPORTED && r->stripe.exclusive, 1))
+        end_well(g, p, own_stripe(r), k);
+    else
+        end_any(g, p, r, k);
 }
 
 void memo_call_end(memo_call *call)
 {
     struct memo__record *k = memo__record_of(call);
-    if (!call || !sealed(k))
+    if (!call || !begun(k))
         return;
     memo__process_check();
     struct memo__reader *r = memo__reader_enter();
@@ -890,6 +972,7 @@ void memo_call_end(memo_call *call)
 const struct memo__record *memo__record_read(const memo_call *call)
 {
     const struct memo__record *k = (const struct memo__record *)(const void *)call;
-    bool ours = k->size >= sizeof *call && k->seal - SEAL <= memo__load(&memo__process_number) && k->seal >= SEAL;
+    uint32_t seal = (uint32_t)k->ticket;
+    bool ours = k->size >= sizeof *call && seal > MEMO__SEAL && seal - MEMO__SEAL <= memo__load(&memo__process_number);
     return ours && k->phase != MEMO__CALL_NONE && k->phase <= MEMO__CALL_ENDED && k->attempts <= MEMO__ATTEMPTS_MAX ? k : NULL;
 }

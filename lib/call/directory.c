@@ -5,7 +5,12 @@
 
 struct memo__directory_entry memo__directory[MEMO__SERVICES_MAX];
 
-int32_t memo__directory_add(struct memo__governor *g, uint32_t *slot, uint32_t *generation)
+static uint64_t ticket_of(uint64_t generation, uint32_t process)
+{
+    return generation << 32 | (uint32_t)(MEMO__SEAL + process);
+}
+
+int32_t memo__directory_add(struct memo__governor *g, uint32_t process, uint32_t *slot, uint64_t *ticket)
 {
     uint32_t i = 0;
     while (i < MEMO__SERVICES_MAX && memo__directory[i].governor)
@@ -13,15 +18,23 @@ int32_t memo__directory_add(struct memo__governor *g, uint32_t *slot, uint32_t *
     if (i == MEMO__SERVICES_MAX)
         return MEMO_E_NO_MEMORY;
     *slot = i;
-    *generation = memo__directory[i].generation + 1;
+    *ticket = ticket_of((memo__directory[i].ticket >> 32) + 1, process);
     memo__store_release(&memo__directory[i].governor, g);
-    memo__store_release(&memo__directory[i].generation, *generation);
+    memo__store_release(&memo__directory[i].ticket, *ticket);
     return MEMO_OK;
 }
 
+/* A generation that nobody was given. */
 void memo__directory_remove(uint32_t slot)
 {
     struct memo__directory_entry *e = &memo__directory[slot];
-    memo__store_release(&e->generation, e->generation + 1);
+    memo__store_release(&e->ticket, ((e->ticket >> 32) + 1) << 32);
     memo__store_release(&e->governor, NULL);
+}
+
+uint64_t memo__directory_reseal(uint32_t slot, uint32_t process)
+{
+    struct memo__directory_entry *e = &memo__directory[slot];
+    memo__store_release(&e->ticket, ticket_of(e->ticket >> 32, process));
+    return e->ticket;
 }

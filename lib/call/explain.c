@@ -46,9 +46,9 @@ static void id_of(const struct telling *t, uint32_t slot, uint32_t generation, c
     (void)memo__text_copy(buf, n, memo__text_of("(gone)"));
 }
 
-static double ms_of(uint32_t us)
+static double ms_of(uint32_t ticks)
 {
-    return us / 1000.0;
+    return ticks * (MEMO__TICK / 1e6);
 }
 
 static double took_ms(const struct memo__record *k)
@@ -219,7 +219,7 @@ static void text_try(struct telling *t, uint32_t i)
     const struct memo__try *y = &t->k->tries[i];
     char id[MEMO__NAME_MAX];
     id_of(t, y->slot, y->generation, id, sizeof id);
-    line(t, ms_of(y->start_us), "pick", id);
+    line(t, ms_of(y->start), "pick", id);
     if (y->score > 0)
         put_score(t, "score ", y->score);
     if (y->flags & MEMO__TRY_OTHER) {
@@ -236,7 +236,7 @@ static void text_try(struct telling *t, uint32_t i)
         memo__put_text(&t->w, "; tried again: nothing else is left");
     if (y->flags & MEMO__TRY_PANIC)
         memo__put_text(&t->w, "; panic: too few are pickable, ejection is ignored");
-    text_ejected(t, memo__after(t->k->begun, (int64_t)y->start_us * 1000));
+    text_ejected(t, memo__after(t->k->begun, (int64_t)y->start * MEMO__TICK));
 }
 
 static void outcome_text(const struct memo__try *y, char *buf, size_t n)
@@ -262,9 +262,9 @@ static void text_outcome(struct telling *t, uint32_t i)
     outcome_text(y, what, sizeof what);
     (void)snprintf(both, sizeof both, "%s -> %s", what, retried ? "retry" : "end");
     memo__put_text(&t->w, "\n");
-    put_number(t, ms_of(y->end_us), 2, 6);
+    put_number(t, ms_of(y->end), 2, 6);
     memo__put_format(&t->w, " %-19s ", both);
-    double left = (double)memo__since(k->deadline, memo__after(k->begun, (int64_t)y->end_us * 1000)) / 1e6;
+    double left = (double)memo__since(k->deadline, memo__after(k->begun, (int64_t)y->end * MEMO__TICK)) / 1e6;
     if (retried)
         memo__put_format(&t->w, "%s, %lld ms left, budget %u.%u, wait %u ms", k->method_text[0] ? k->method_text : "-", (long long)left, k->budget / 10, k->budget % 10, y->wait_ms);
     else
@@ -308,7 +308,7 @@ static void json_try(struct telling *t, uint32_t i)
     char id[MEMO__NAME_MAX];
     id_of(t, y->slot, y->generation, id, sizeof id);
     memo__put_format(&t->w, "%s{\"number\":%u", i ? "," : "", i + 1);
-    json_number(t, "start_ms", ms_of(y->start_us));
+    json_number(t, "start_ms", ms_of(y->start));
     json_text(t, "endpoint", id);
     if (y->score > 0)
         json_number(t, "score", (double)y->score);
@@ -320,7 +320,7 @@ static void json_try(struct telling *t, uint32_t i)
     memo__put_format(&t->w, ",\"panic\":%s,\"tried_again\":%s", y->flags & MEMO__TRY_PANIC ? "true" : "false", y->flags & MEMO__TRY_AGAIN ? "true" : "false");
     if (y->flags & MEMO__TRY_REPORTED) {
         json_text(t, "outcome", outcomes[y->kind]);
-        json_number(t, "end_ms", ms_of(y->end_us));
+        json_number(t, "end_ms", ms_of(y->end));
         memo__put_format(&t->w, ",\"http_status\":%d,\"grpc_status\":%d,\"failed\":%s,\"retried\":%s,\"wait_ms\":%u", y->http, y->grpc,
                          y->flags & MEMO__TRY_FAILED ? "true" : "false", y->again == MEMO__RETRY_YES ? "true" : "false", y->wait_ms);
         json_text(t, "retry_reason", memo__retry_reason_text((enum memo__retry_reason)y->again));
@@ -365,13 +365,21 @@ memo_status memo__explain(const struct memo__record *k, const char *format, char
         return MEMO_E_STATE;
     if (!format || (!as_json && strcmp(format, "text") != 0) || (n && !buf))
         return MEMO_E_ARGUMENT;
+    struct memo__record waiting; /* for its first attempt: it has not seen a view yet */
     struct telling t = { .k = k };
     memo__writer_init(&t.w, buf, n);
     struct memo__reader *r = memo__reader_enter();
-    t.g = memo__directory_get(k->service, k->service_generation);
+    t.g = memo__directory_find(k->service, k->ticket);
     if (t.g) {
         t.p = memo__load_acquire(&t.g->plan);
         t.now = memo__now(t.g->world->host);
+        if (k->phase == MEMO__CALL_READY && !k->attempts) {
+            waiting = *k;
+            waiting.view_state = (uint8_t)memo__load(&t.g->state);
+            waiting.view_revision = t.p->view->revision;
+            waiting.age_ms = memo__view_age_ms(t.p->view, memo__boot(t.g->world->host));
+            t.k = k = &waiting;
+        }
         t.route = t.p->rules->revision == k->revision && k->route < t.p->service->routes_count ? &t.p->service->routes[k->route] : NULL;
     }
     if (as_json)

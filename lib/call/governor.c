@@ -324,6 +324,7 @@ memo_status memo__governor_init(struct memo__governor *g, struct memo__world *w,
     struct memo__plan *p = NULL;
     memo_status s = MEMO_E_NO_MEMORY;
     g->world = w;
+    g->machine_clock = w->host == &memo__host_linux;
     (void)memo__text_copy(g->name, sizeof g->name, memo__text_of(name));
     g->parts = (struct memo__striped){ memo__get_lines(w->alloc, (size_t)stride * stripes), stride, stripes };
     struct memo__view_builder *b = g->parts.base ? memo__view_builder_new(w->alloc) : NULL;
@@ -335,7 +336,7 @@ memo_status memo__governor_init(struct memo__governor *g, struct memo__world *w,
     memo__fleet_init(&g->fleet, stripes);
     if (w->host->random(w->host->user, &g->seed, sizeof g->seed) < 0)
         g->seed = (uint64_t)memo__now(w->host);
-    if ((s = plan_next(g, empty, rules, &p)) != MEMO_OK || (s = memo__directory_add(g, &g->slot, &g->generation)) != MEMO_OK)
+    if ((s = plan_next(g, empty, rules, &p)) != MEMO_OK || (s = memo__directory_add(g, w->process, &g->slot, &g->ticket)) != MEMO_OK)
         goto fail;
     memo__view_drop(empty);
     publish(g, p);
@@ -393,6 +394,8 @@ static void plan_after_fork(const struct memo__plan *p)
 
 void memo__governor_after_fork(struct memo__governor *g)
 {
+    if (!g->left)
+        g->ticket = memo__directory_reseal(g->slot, g->world->process);
     for (uint32_t i = 0; i < g->parts.count; i++) {
         struct memo__governor_part *p = memo__governor_part(g, i);
         memo__store(&p->ended, memo__load(&p->begun));

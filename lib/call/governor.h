@@ -4,7 +4,7 @@
  *   control side (with the turn): take_view, prepare + commit --> next plan --> publish --> retire the one before
  *   deciding side (in a reader's section): plan, fleet, parts
  *
- * A governor is found by slot and generation (directory.h). Endpoints have a slot in the fleet for as long as their id, address, port and registration are the same, and five minutes longer. */
+ * A governor is found by slot and ticket (directory.h). Endpoints have a slot in the fleet for as long as their id, address, port and registration are the same, and five minutes longer. */
 #ifndef MEMO__CALL_GOVERNOR_H
 #define MEMO__CALL_GOVERNOR_H
 #include <memo/event.h>
@@ -56,9 +56,11 @@ struct memo__governor {
     /* deciding side */
     struct memo__plan *plan;
     struct memo__world *world;
+    bool machine_clock;                 /* the host is the machine itself: its clocks are read in line */
     struct memo__fleet fleet;
     struct memo__striped parts;         /* struct memo__governor_part */
-    uint32_t slot, generation;          /* in the directory */
+    uint64_t ticket;                    /* in the directory */
+    uint32_t slot;                      /* likewise */
     uint32_t active;                    /* stripes that were ever used here, as bits */
     uint64_t seed;                      /* of the hashes of header values */
     struct memo__outlier outlier;
@@ -115,6 +117,19 @@ static inline int64_t memo__view_age_ms(const struct memo__view *v, memo__instan
 }
 
 const char *memo__view_state_name(int32_t state);   /* "live" */
+
+static inline memo__instant memo__governor_now(const struct memo__governor *g)
+{
+    return __builtin_expect(g->machine_clock, 1) ? memo__clock_now() : g->world->host->now(g->world->host->user);
+}
+
+static inline memo__instant memo__governor_now_and_boot(const struct memo__governor *g, memo__instant *boot)
+{
+    if (__builtin_expect(g->machine_clock, 1))
+        return memo__clock_both(boot);
+    *boot = memo__boot(g->world->host);
+    return memo__now(g->world->host);
+}
 
 static inline struct memo__governor_part *memo__governor_part(const struct memo__governor *g, uint32_t stripe)
 {

@@ -154,6 +154,7 @@ static bool gates(struct memo__plan *p)
         struct memo__gate *g = &p->gates[i];
         const struct memo__route_rule *r = &s->routes[i];
         struct memo__organ *b = p->route_breakers[i] ? p->route_breakers[i] : r->breaker.on && r->breaker.scope == MEMO__SCOPE_SERVICE ? p->breaker : NULL;
+        p->admitting[i] = b;
         if (b)
             g->breakers[g->breakers_count++] = (struct memo__gate_breaker){ b->shared, &r->breaker, b->id };
         for (uint32_t n = 0; n < r->limits_count; n++) {
@@ -189,24 +190,31 @@ static bool in_subset(const struct memo__view *v, const struct memo__view_entry 
     return true;
 }
 
-/* Fills one pool from `at`, which has room for three words an entry; returns the words used. */
-static size_t pool_fill(struct memo__pool *pool, const struct memo__view *v, const struct memo__subset *s, uint32_t *at)
+/* Where the pools go. */
+struct room { struct memo__lot *lots; uint32_t *words; };
+
+static void pool_fill(struct memo__pool *pool, const struct memo__plan *p, const struct memo__fleet *f, const struct memo__subset *s, struct room *at)
 {
-    uint32_t n = 0;
+    const struct memo__view *v = p->view;
+    uint32_t n = 0, k = 0;
     for (uint32_t i = 0; i < v->count; i++)
         n += pickable(&v->entries[i]) && (!s || in_subset(v, &v->entries[i], s));
-    uint32_t *slots = at, *weights = at + n, *entries = at + 2 * (size_t)n, k = 0;
+    uint32_t *slots = at->words, *weights = slots + n;
+    bool drawn = n >= 2 && p->service->balance.policy == MEMO__BALANCE_PEAK_EWMA;
     for (uint32_t i = 0; i < v->count && k < n; i++) {
         const struct memo__view_entry *e = &v->entries[i];
         if (!pickable(e) || (s && !in_subset(v, e, s)))
             continue;
         slots[k] = e->slot;
         weights[k] = e->weight;
-        entries[k++] = i;
+        if (drawn)
+            at->lots[k] = memo__lot_of(f, e->slot, e->weight, i);
+        k++;
     }
     pool->from = (struct memo__candidates){ .slots = slots, .weights = weights, .count = n };
-    pool->entries = entries;
-    return 3 * (size_t)n;
+    pool->lots = drawn ? at->lots : NULL;
+    at->words += 2 * (size_t)n;
+    at->lots += drawn ? n : 0;
 }
 
 static uint32_t slots_count(const struct memo__view *v)
@@ -217,31 +225,33 @@ static uint32_t slots_count(const struct memo__view *v)
     return most;
 }
 
-/* Words that the pools take: every endpoint once in `all`, and once in each subset that it is in. */
-static size_t pool_words(const struct memo__plan *p)
+/* Places in pools: every endpoint has one in `all`, and one in each subset that it is in. */
+static size_t places(const struct memo__plan *p)
 {
     const struct memo__view *v = p->view;
-    size_t entries = v->count;
+    size_t n = v->count;
     for (uint32_t s = 0; s < p->service->subsets_count; s++)
         for (uint32_t i = 0; i < v->count; i++)
-            entries += in_subset(v, &v->entries[i], &p->service->subsets[s]);
-    return 3 * entries;
+            n += in_subset(v, &v->entries[i], &p->service->subsets[s]);
+    return n;
 }
 
-static bool pools(struct memo__plan *p)
+static bool pools(struct memo__plan *p, const struct memo__fleet *f)
 {
+    size_t n = places(p), lots = p->service->balance.policy == MEMO__BALANCE_PEAK_EWMA ? n * sizeof(struct memo__lot) : 0;
     p->slots_count = slots_count(p->view);
-    uint32_t *at = memo__get_array(&p->alloc, pool_words(p) + p->slots_count + 1, sizeof *at);
-    if (!at)
+    p->memory = memo__get(&p->alloc, lots + (2 * n + p->slots_count + 1) * sizeof(uint32_t));
+    if (!p->memory)
         return false;
-    p->memory = p->by_slot = at;
-    memset(at, 0xff, p->slots_count * sizeof *at);
+    struct room at = { p->memory, (uint32_t *)(void *)((char *)p->memory + lots) };
+    p->by_slot = at.words;
+    memset(p->by_slot, 0xff, p->slots_count * sizeof *p->by_slot);
     for (uint32_t i = 0; i < p->view->count; i++)
         p->by_slot[p->view->entries[i].slot] = i;
-    at += p->slots_count;
-    at += pool_fill(&p->all, p->view, NULL, at);
+    at.words += p->slots_count;
+    pool_fill(&p->all, p, f, NULL, &at);
     for (uint32_t s = 0; s < p->service->subsets_count; s++)
-        at += pool_fill(&p->subsets[s], p->view, &p->service->subsets[s], at);
+        pool_fill(&p->subsets[s], p, f, &p->service->subsets[s], &at);
     return true;
 }
 
@@ -274,7 +284,9 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
     p->revision = r->revision;
     p->view = v;
     memo__wants_init(&p->wants, p->service);
-    bool good = pools(p) && organs(p, &j) && gates(p) && gone(p, g);
+    p->decay_scale = memo__decay_scale(p->service->balance.decay);
+    bool good = pools(p, &g->fleet) && organs(p, &j) && gates(p) && gone(p, g);
+    p->usual = p->all.from.count > 0 && p->service->max_stale == INT64_MAX && !p->instance_breakers && !g->world->disabled;
     p->view = NULL;
     if (!good) {
         memo__plan_free(p);

@@ -35,7 +35,7 @@ struct memo__organ {
 
 struct memo__pool { /* candidates of one subset */
     struct memo__candidates from;
-    const uint32_t *entries;        /* for each candidate, its entry in the view */
+    const struct memo__lot *lots;   /* the same, for the short way; NULL: it is not for this pool */
 };
 
 struct memo__gone { uint32_t slot, generation; char id[MEMO__NAME_MAX]; }; /* an endpoint that left: records still name it */
@@ -55,12 +55,15 @@ struct memo__plan {
     uint32_t *by_slot;                               /* slot -> entry of the view, or UINT32_MAX */
     uint32_t slots_count;                            /* of by_slot */
     uint32_t fleet_slots;                            /* of the fleet that were ever used, departed endpoints' too */
+    float decay_scale;                               /* of the service's averages */
     uint64_t keyed;                                  /* bit i: a limit of route i is by header */
     bool instance_breakers;                          /* some route has scope instance */
+    bool usual;                                      /* there are endpoints, of any age and without breakers of their own, and rules are followed */
     struct memo__organ *breaker;                     /* of the service, or NULL */
     struct memo__organ *bulkhead;                    /* or NULL */
     struct memo__organ *limits[MEMO__PLAN_LIMITS_MAX];
     struct memo__organ *route_breakers[MEMO__ROUTES_MAX]; /* NULL: the service's */
+    struct memo__organ *admitting[MEMO__ROUTES_MAX];      /* the one of these two that the route's gate asks; NULL: none */
     uint32_t gone_count;
     struct memo__gone *gone;                         /* the last ones to leave */
     struct memo__governor *governor;                 /* that published it */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* record.h: what one call remembers, inside the caller's 512 bytes: enough to go on, to give everything back, and to explain itself.
  *
- * No pointers: the service is a slot and a generation of the directory, endpoints are a slot and a generation of the service's fleet, breakers and the bulkhead are ids of organs. Whatever has
+ * No pointers: the service is a slot and a ticket of the directory, endpoints are a slot and a generation of the service's fleet, breakers and the bulkhead are ids of organs. Whatever has
  * been replaced meanwhile is simply not found any more, and late reports are dropped. */
 #ifndef MEMO__CALL_RECORD_H
 #define MEMO__CALL_RECORD_H
@@ -21,11 +21,18 @@ enum { /* flags of an attempt */
     MEMO__TRY_PANIC = 16, MEMO__TRY_AGAIN = 32 /* the same endpoint again: nothing else was left */, MEMO__TRY_SLOW = 64, MEMO__TRY_WAITED = 128
 };
 
+#define MEMO__TICK 1024 /* ns: moments within a call are kept in ticks, up to 73 minutes after its beginning */
+
+static inline uint32_t memo__ticks_of(int64_t ns)
+{
+    return ns < (int64_t)UINT32_MAX * MEMO__TICK ? (uint32_t)(ns / MEMO__TICK) : UINT32_MAX; /* ns >= 0 */
+}
+
 struct memo__try { /* one attempt: 48 bytes */
     uint32_t slot, generation;
     uint32_t other_slot, other_generation;
     float score, other_score;
-    uint32_t start_us, end_us;      /* since the call began */
+    uint32_t start, end;            /* since the call began, in ticks */
     struct memo__permit permit;     /* of the endpoint's own breaker */
     int16_t http;
     int8_t grpc;
@@ -37,9 +44,9 @@ struct memo__try { /* one attempt: 48 bytes */
 
 struct memo__record {
     size_t size;                    /* of memo_call */
-    uint32_t seal;                  /* says that this was begun, and in which process */
+    uint64_t ticket;                /* says that this was begun, in which process, and with the slot for which service; see directory.h */
+    uint32_t service;
     uint8_t phase, attempts, method, route;
-    uint32_t service, service_generation;
     memo__instant begun, deadline, last;
     uint64_t id;                    /* for people: the first digits name the call; spans are drawn from it */
     uint64_t revision, view_revision; /* of rules and view */

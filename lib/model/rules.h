@@ -94,6 +94,7 @@ struct memo__balance_rule {
 
 struct memo__when_header {
     uint8_t want;                  /* index into wants */
+    uint8_t value_bytes;
     char value[128];               /* exact */
 };
 
@@ -102,6 +103,7 @@ enum memo__path_match { MEMO__PATH_ANY = 0, MEMO__PATH_EXACT = 1, MEMO__PATH_PRE
 struct memo__when {
     uint32_t methods;              /* MEMO__ANY_METHOD if not given */
     enum memo__path_match path_match;
+    uint32_t path_bytes;
     char path[128];                /* without the star; the query is not part of it */
     uint32_t headers_count;
     struct memo__when_header headers[MEMO__WHEN_HEADERS_MAX];
@@ -127,7 +129,7 @@ struct memo__route_rule {
     struct memo__breaker_rule breaker;   /* scope route: this route has its own (if on); else the service's, the same in every route */
     uint32_t limits_count;
     uint8_t limits[MEMO__LIMITS_MAX];    /* indexes into the service's limits */
-    uint64_t unused[4];                  /* 1,024 bytes: an index is a shift */
+    uint64_t unused[3];                  /* 1,024 bytes: an index is a shift */
 };
 
 _Static_assert(sizeof(struct memo__route_rule) == 1024, "an index is a shift");

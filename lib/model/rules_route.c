@@ -25,8 +25,10 @@ static void read_path(struct memo__rules_reader *r, const struct memo__json_node
         memo__rules_error(r, n->at, "%s: the query is not part of the path", memo__rules_shown(r, n, buf));
     else if (!memo__text_copy(when->path, sizeof when->path, t))
         memo__rules_error(r, n->at, "a path of %zu bytes, at most %zu are possible", t.n, sizeof when->path - 1);
-    else
+    else {
         when->path_match = prefix ? MEMO__PATH_PREFIX : MEMO__PATH_EXACT;
+        when->path_bytes = (uint32_t)t.n;
+    }
 }
 
 static void read_header(struct memo__rules_reader *r, const struct memo__json_node *m, struct memo__when *when)
@@ -44,6 +46,7 @@ static void read_header(struct memo__rules_reader *r, const struct memo__json_no
         memo__rules_error(r, m->at, "%s where a text of at most %zu bytes is expected", memo__rules_shown(r, m, buf), sizeof h->value - 1);
         return;
     }
+    h->value_bytes = (uint8_t)value.n;
     h->want = memo__rules_want(r, r->service, m->key_at, name);
     for (uint32_t i = 0; i < when->headers_count; i++)
         if (when->headers[i].want == h->want && h->want != MEMO__NO_INDEX)

@@ -83,7 +83,7 @@ static inline void memo__balance_start(const struct memo__fleet *f, struct memo_
     memo__stripe_add32(stripe, (uint32_t *)(void *)&memo__fleet_part(f, stripe.index, slot)->inflight, 1);
 }
 
-/* Peak EWMA (balance_peak_ewma.c) as it nearly always is: one stripe ever called, two candidates that both may be picked, nothing to be skipped. */
+/* Peak EWMA (balance_peak_ewma.c) as it nearly always is: one stripe ever called, two endpoints that both may be picked, nothing to be skipped. */
 
 /* What an average counts while calls are under way and nothing is heard. */
 static inline float memo__cost_while_busy(float cost, int64_t silent_ns)
@@ -94,50 +94,67 @@ static inline float memo__cost_while_busy(float cost, int64_t silent_ns)
     return silent > cost ? silent : cost;
 }
 
-static inline float memo__cost_times_busy(bool measured, float cost, int32_t inflight, uint32_t weight)
+/* A weight is used as its inverse. */
+static inline float memo__per_weight(uint32_t weight) { return 1.0f / (float)(int32_t)weight; }
+
+static inline float memo__cost_times_busy(bool measured, float cost, int32_t inflight, float per_weight)
 {
     int32_t busy = inflight > 0 ? inflight : 0;
     if (!measured && busy)
         cost = MEMO__COST_UNKNOWN;
     else if (cost < MEMO__COST_FLOOR)
         cost = MEMO__COST_FLOOR;
-    return cost * (float)(busy + 1) / (float)(int32_t)weight;
+    return cost * (float)(busy + 1) * per_weight;
 }
 
 /* The score of an endpoint that one stripe alone ever called. With nothing under way, whether it was ever measured does not matter. */
-static inline float memo__balance_score_of_one(const struct memo__endpoint_part *p, memo__instant now, uint32_t weight, float scale)
+static inline float memo__balance_score_of_one(const struct memo__endpoint_part *p, memo__instant now, float per_weight, float scale)
 {
     float cost = memo__cost_load(p);
     int32_t inflight = memo__load(&p->inflight);
     int64_t silent = memo__since(now, memo__load(&p->stamp));
     if (__builtin_expect(inflight > 0, 0))
-        return memo__cost_times_busy(cost != 0.0f, memo__cost_while_busy(cost, silent), inflight, weight);
+        return memo__cost_times_busy(cost != 0.0f, memo__cost_while_busy(cost, silent), inflight, per_weight);
     cost *= memo__decay(silent, scale);
-    return (cost < MEMO__COST_FLOOR ? MEMO__COST_FLOOR : cost) / (float)(int32_t)weight;
+    return (cost < MEMO__COST_FLOOR ? MEMO__COST_FLOOR : cost) * per_weight;
 }
 
-/* Draws two and picks the one that costs less, the first if they are equal. NULL: not the case, memo__balance_pick decides; else this stripe's part
- * of the one that was picked. The caller has seen that none is ejected or tried, and that endpoints have no breakers. */
-static inline struct memo__endpoint_part *memo__balance_quick(const struct memo__fleet *f, const struct memo__candidates *from,
-                                                              const struct memo__balance_rule *rule, struct memo__stripe stripe,
-                                                              uint32_t stripes_active, memo__instant now, uint64_t draw, struct memo__pick *out)
+/* An endpoint as the short way draws it: what a score needs, in one place. Made by the owner from those that may be picked. */
+struct memo__lot {
+    unsigned char *parts;  /* stripe 0's part of it */
+    uint32_t part_stride;
+    float per_weight;
+    uint32_t slot, entry;  /* entry: as the owner counts them; not looked at here */
+};
+
+static inline struct memo__lot memo__lot_of(const struct memo__fleet *f, uint32_t slot, uint32_t weight, uint32_t entry)
 {
-    uint32_t n = from->count;
-    if (__builtin_expect(rule->policy != MEMO__BALANCE_PEAK_EWMA || n < 2 || (stripes_active & (stripes_active - 1)), 0))
-        return NULL;
+    return (struct memo__lot){ (unsigned char *)memo__fleet_part(f, 0, slot), (uint32_t)f->chunks[memo__fleet_chunk_of(slot)].part_stride,
+                               memo__per_weight(weight), slot, entry };
+}
+
+static inline struct memo__endpoint_part *memo__lot_part(const struct memo__lot *l, uint32_t stripe)
+{
+    return (struct memo__endpoint_part *)(void *)(l->parts + (size_t)stripe * l->part_stride);
+}
+
+struct memo__drawn { const struct memo__lot *lot, *other; float score, other_score; };
+
+/* Draws two of n >= 2 and picks the one that costs less, the first if they are equal: what memo__balance_pick does where none is ejected or tried,
+ * endpoints have no breakers, and no other stripe ever called. The answer is this stripe's part of it. */
+static inline struct memo__endpoint_part *memo__balance_draw(const struct memo__lot *lots, uint32_t n, struct memo__stripe stripe, float scale,
+                                                             memo__instant now, uint64_t draw, struct memo__drawn *out)
+{
     uint32_t i = memo__draw_below(draw, n), j = memo__draw_below(draw << 32, n - 1); /* the draw's other half */
     j += j >= i;
-    uint32_t a = from->slots[i], b = from->slots[j], weigh_a = from->weights[i], weigh_b = from->weights[j];
-    if (__builtin_expect(!weigh_a || !weigh_b, 0))
-        return NULL;
-    struct memo__endpoint_part *p = memo__fleet_part(f, stripe.index, a), *q = memo__fleet_part(f, stripe.index, b);
-    float scale = memo__decay_scale(rule->decay);
-    float first = memo__balance_score_of_one(p, now, weigh_a, scale), second = memo__balance_score_of_one(q, now, weigh_b, scale);
+    const struct memo__lot *a = &lots[i], *b = &lots[j];
+    struct memo__endpoint_part *p = memo__lot_part(a, stripe.index), *q = memo__lot_part(b, stripe.index);
+    float first = memo__balance_score_of_one(p, now, a->per_weight, scale), second = memo__balance_score_of_one(q, now, b->per_weight, scale);
     if (second < first) {
-        *out = (struct memo__pick){ b, j, a, second, first, 0 };
+        *out = (struct memo__drawn){ b, a, second, first };
         return q;
     }
-    *out = (struct memo__pick){ a, i, b, first, second, 0 };
+    *out = (struct memo__drawn){ a, b, first, second };
     return p;
 }
 
@@ -152,16 +169,17 @@ static inline void memo__balance_cancel(const struct memo__fleet *f, struct memo
     memo__stripe_add32(stripe, (uint32_t *)(void *)&memo__fleet_part(f, stripe.index, slot)->inflight, UINT32_MAX);
 }
 
-/* It ended. The average rises at once and falls with rule->decay (peak EWMA, Finagle); a failure is charged with at least `penalty` ns. */
-static inline void memo__balance_learn(struct memo__endpoint_part *p, struct memo__stripe stripe, const struct memo__balance_rule *rule,
-                                       memo__instant now, int64_t latency_ns, bool failed, int64_t penalty)
+/* It ended. The average rises at once and falls with the rule's decay, whose scale this is (peak EWMA, Finagle); a failure is charged with at least
+ * `penalty` ns. */
+static inline void memo__balance_learn(struct memo__endpoint_part *p, struct memo__stripe stripe, float scale, memo__instant now, int64_t latency_ns,
+                                       bool failed, int64_t penalty)
 {
     memo__stripe_add32(stripe, (uint32_t *)(void *)&p->inflight, UINT32_MAX);
     float cost = memo__cost_load(p), seen = (float)(failed && latency_ns < penalty ? penalty : latency_ns) * 1e-3f;
     if (seen < MEMO__COST_FLOOR)
         seen = MEMO__COST_FLOOR;
     if (seen < cost)
-        seen += (cost - seen) * memo__decay(memo__since(now, memo__load(&p->stamp)), memo__decay_scale(rule->decay));
+        seen += (cost - seen) * memo__decay(memo__since(now, memo__load(&p->stamp)), scale);
     memo__cost_store(p, seen);
     memo__store(&p->stamp, now);
 }
@@ -169,6 +187,6 @@ static inline void memo__balance_learn(struct memo__endpoint_part *p, struct mem
 static inline void memo__balance_done(const struct memo__fleet *f, struct memo__stripe stripe, uint32_t slot, const struct memo__balance_rule *rule,
                                       memo__instant now, int64_t latency_ns, bool failed, int64_t penalty)
 {
-    memo__balance_learn(memo__fleet_part(f, stripe.index, slot), stripe, rule, now, latency_ns, failed, penalty);
+    memo__balance_learn(memo__fleet_part(f, stripe.index, slot), stripe, memo__decay_scale(rule->decay), now, latency_ns, failed, penalty);
 }
 #endif

@@ -45,14 +45,16 @@ static float score_of_many(const struct memo__pick_request *q, uint32_t i, float
     for (uint32_t stripes = q->stripes_active; stripes; stripes &= stripes - 1)
         add_part(&c, (const struct memo__endpoint_part *)(const void *)(part + (uint32_t)__builtin_ctz(stripes) * stride), q->now, scale);
     float mean = c.recency > 0.0f ? c.sum / c.recency : c.measured ? c.plain / (float)c.measured : 0.0f;
-    return memo__cost_times_busy(c.measured != 0, c.inflight > 0 ? memo__cost_while_busy(mean, memo__since(q->now, c.heard)) : mean * c.freshest, c.inflight, q->from->weights[i]);
+    return memo__cost_times_busy(c.measured != 0, c.inflight > 0 ? memo__cost_while_busy(mean, memo__since(q->now, c.heard)) : mean * c.freshest, c.inflight,
+                                 memo__per_weight(q->from->weights[i]));
 }
 
 static float score(const struct memo__pick_request *q, uint32_t i, float scale)
 {
     if (q->stripes_active & (q->stripes_active - 1))
         return score_of_many(q, i, scale);
-    return memo__balance_score_of_one(memo__fleet_part(q->fleet, q->stripe.index, q->from->slots[i]), q->now, q->from->weights[i], scale);
+    return memo__balance_score_of_one(memo__fleet_part(q->fleet, q->stripe.index, q->from->slots[i]), q->now, memo__per_weight(q->from->weights[i]),
+                                      scale);
 }
 
 float memo__balance_score(const struct memo__pick_request *q, uint32_t i)
@@ -122,12 +124,10 @@ static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
         *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
         return MEMO_REFUSED_NO_ENDPOINT;
     }
-    if (nothing_to_skip && memo__balance_quick(q->fleet, from, q->rule, q->stripe, q->stripes_active, q->now, q->draw, out))
-        return MEMO_OK;
     float scale = memo__decay_scale(q->rule->decay);
     uint32_t i = memo__draw_below(q->draw, from->count), j = i;
     if (from->count > 1) {
-        j = memo__draw_below(q->draw << 32, from->count - 1); /* as there */
+        j = memo__draw_below(q->draw << 32, from->count - 1); /* the draw's other half, as in memo__balance_draw */
         j += j >= i;
         if (nothing_to_skip && from->weights[i] && from->weights[j])
             return better(q, i, j, scale, 0, out);

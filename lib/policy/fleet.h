@@ -71,16 +71,30 @@ static inline uint32_t memo__fleet_offset_of(uint32_t slot, uint32_t chunk)
     return (slot + 64u) & ~(64u << chunk);
 }
 
+/* What a slot's memory is found with. */
+static inline const struct memo__fleet_chunk *memo__fleet_chunk_at(const struct memo__fleet *f, uint32_t slot)
+{
+    return &f->chunks[memo__fleet_chunk_of(slot)];
+}
+
+static inline struct memo__endpoint_part *memo__fleet_part_in(const struct memo__fleet_chunk *c, uint32_t stripe, uint32_t slot)
+{
+    return (struct memo__endpoint_part *)(c->parts_from + stripe * c->part_stride + (slot + 64u) * sizeof(struct memo__endpoint_part));
+}
+
+static inline struct memo__endpoint_state *memo__fleet_state_in(const struct memo__fleet_chunk *c, uint32_t slot)
+{
+    return (struct memo__endpoint_state *)(c->states_from + (slot + 64u) * sizeof(struct memo__endpoint_state));
+}
+
 static inline struct memo__endpoint_state *memo__fleet_state(const struct memo__fleet *f, uint32_t slot)
 {
-    const struct memo__fleet_chunk *c = &f->chunks[memo__fleet_chunk_of(slot)];
-    return (struct memo__endpoint_state *)(c->states_from + (slot + 64u) * sizeof(struct memo__endpoint_state));
+    return memo__fleet_state_in(memo__fleet_chunk_at(f, slot), slot);
 }
 
 static inline struct memo__endpoint_part *memo__fleet_part(const struct memo__fleet *f, uint32_t stripe, uint32_t slot)
 {
-    const struct memo__fleet_chunk *c = &f->chunks[memo__fleet_chunk_of(slot)];
-    return (struct memo__endpoint_part *)(c->parts_from + stripe * c->part_stride + (slot + 64u) * sizeof(struct memo__endpoint_part));
+    return memo__fleet_part_in(memo__fleet_chunk_at(f, slot), stripe, slot);
 }
 
 /* The breaker of one endpoint, NULL if there are none, and its parts. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* route.c: matching and splitting. */
 #include "policy/route.h"
-
-#include <string.h>
 #include "base/rng.h"
 
 void memo__wants_init(struct memo__wants *w, const struct memo__service_rules *rules)

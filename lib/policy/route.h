@@ -6,9 +6,11 @@
  * x-canary absent".
  *
  * Headers arrive as the caller has them: memo__wants finds in a few nanoseconds whether the rules read one at all, by a mask of lengths first (most
- * headers end there), then by comparing with those of the same length; the caller fills `values` by the index that it gets. */
+ * headers end there), then by comparing with those of the same length; the caller fills `values` by the index that it gets, and marks it in `present`.
+ */
 #ifndef MEMO__POLICY_ROUTE_H
 #define MEMO__POLICY_ROUTE_H
+#include <string.h>
 #include "base/text.h"
 #include "model/rules.h"
 
@@ -59,7 +61,8 @@ static inline uint32_t memo__wants_index(const struct memo__wants *w, const stru
 struct memo__route_facts {
     uint32_t method;                     /* its bit, 0 unknown: matches only routes that name no method */
     struct memo__text path;              /* a query is cut off here */
-    const struct memo__text *values;     /* rules->wants_count of them; at == NULL: absent */
+    uint32_t present;                    /* bit i: the call has a header rules->wants[i] */
+    const struct memo__text *values;     /* of those that are present */
 };
 
 enum memo__route_no { MEMO__ROUTE_NONE = 0, MEMO__ROUTE_METHOD, MEMO__ROUTE_PATH, MEMO__ROUTE_HEADER_ABSENT, MEMO__ROUTE_HEADER_DIFFERS };
@@ -70,19 +73,19 @@ struct memo__route_why { /* about the first route that was tried and not taken *
     uint32_t want;                       /* the header, an index into rules->wants; else MEMO__NO_INDEX */
 };
 
-/* How many bytes of the text are those that z begins with: most texts differ in the first few, which no call of memcmp is worth. */
-static inline size_t memo__alike(struct memo__text t, const char *z)
+/* Does the text begin with these n bytes? Most that do not differ in the first one, or in the first 8, which no call of memcmp is worth. */
+static inline bool memo__route_begins(struct memo__text t, const char *z, size_t n)
 {
-    size_t i = 0;
-    while (i < t.n && z[i] && t.at[i] == z[i])
-        i++;
-    return i;
+    if (t.n < n)
+        return false;
+    if (n >= 8 ? memo__eight_bytes(t.at) != memo__eight_bytes(z) : n && t.at[0] != z[0])
+        return false;
+    return n < 2 || n == 8 || memcmp(t.at, z, n) == 0;
 }
 
-static inline bool memo__route_is(struct memo__text t, const char *z)
+static inline bool memo__route_is(struct memo__text t, const char *z, size_t n)
 {
-    size_t n = memo__alike(t, z);
-    return n == t.n && !z[n];
+    return t.n == n && memo__route_begins(t, z, n);
 }
 
 /* A pattern has no query in it, so the query of what is asked for begins where the pattern ends, or behind. */
@@ -90,10 +93,9 @@ static inline bool memo__route_path(const struct memo__when *w, struct memo__tex
 {
     if (!path.at)
         path = MEMO__TEXT("/");
-    size_t n = memo__alike(path, w->path);
-    if (w->path[n])
+    if (!memo__route_begins(path, w->path, w->path_bytes))
         return false;
-    return w->path_match == MEMO__PATH_PREFIX || n == path.n || path.at[n] == '?';
+    return w->path_match == MEMO__PATH_PREFIX || w->path_bytes == path.n || path.at[w->path_bytes] == '?';
 }
 
 static inline enum memo__route_no memo__route_asks(const struct memo__when *w, const struct memo__route_facts *f, uint32_t *want)
@@ -103,11 +105,10 @@ static inline enum memo__route_no memo__route_asks(const struct memo__when *w, c
     if (w->path_match != MEMO__PATH_ANY && !memo__route_path(w, f->path))
         return MEMO__ROUTE_PATH;
     for (const struct memo__when_header *h = w->headers, *end = h + w->headers_count; h < end; h++) {
-        const struct memo__text *value = &f->values[h->want];
         *want = h->want;
-        if (!value->at)
+        if (!(f->present >> h->want & 1))
             return MEMO__ROUTE_HEADER_ABSENT;
-        if (!memo__route_is(*value, h->value))
+        if (!memo__route_is(f->values[h->want], h->value, h->value_bytes))
             return MEMO__ROUTE_HEADER_DIFFERS;
     }
     return MEMO__ROUTE_NONE;

@@ -53,13 +53,14 @@ static inline memo_status memo__headers_of_attempt(const struct memo__trace *t, 
                                                    char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count)
 {
     enum { TIMEOUT = MEMO__TRACEPARENT_BYTES + 1, ATTEMPT = TIMEOUT + MEMO__DECIMAL_MAX + 1, BYTES = ATTEMPT + MEMO__DECIMAL_MAX + 1 };
-    if (__builtin_expect(timeout_ms < 0 || attempt < 1 || attempt > 9 || n < BYTES || max < 3, 0))
+    const uint64_t most = MEMO__TIMEOUT_MOST / MEMO__MS;
+    if (__builtin_expect((uint64_t)timeout_ms > most || attempt - 1 > 8 || n < BYTES || max < 3, 0))
         return memo__headers_of_other(t, draw, timeout_ms, attempt, buf, n, out, max, count);
     draw += draw == 0; /* as memo__span_of */
     memo__trace_format(t->id, (const uint8_t *)(const void *)&draw, t->flags, buf);
     buf[MEMO__TRACEPARENT_BYTES] = 0;
     out[0] = (memo_header){ MEMO__HEADER_TRACEPARENT, buf, sizeof MEMO__HEADER_TRACEPARENT - 1, MEMO__TRACEPARENT_BYTES };
-    char *end = memo__put_decimal(buf + TIMEOUT, (uint64_t)(timeout_ms < MEMO__TIMEOUT_MOST / MEMO__MS ? timeout_ms : MEMO__TIMEOUT_MOST / MEMO__MS));
+    char *end = memo__put_decimal(buf + TIMEOUT, (uint64_t)timeout_ms);
     *end = 0;
     out[1] = (memo_header){ MEMO__HEADER_TIMEOUT, buf + TIMEOUT, sizeof MEMO__HEADER_TIMEOUT - 1, (size_t)(end - buf) - TIMEOUT };
     buf[ATTEMPT] = (char)('0' + attempt);

@@ -167,7 +167,9 @@ static void gate_build(struct engine *e, struct call *c, const struct asked *ask
 
 int32_t call_begin(struct engine *e, struct call *c, const struct asked *asked, memo__instant now, uint64_t draw)
 {
-    struct memo__route_facts facts = { asked->method, asked->path, asked->values };
+    struct memo__route_facts facts = { asked->method, asked->path, 0, asked->values };
+    for (uint32_t i = 0; i < e->service->wants_count; i++)
+        facts.present |= (asked->values[i].at ? UINT32_C(1) : 0) << i;
     *c = (struct call){ .open = true, .method = asked->method };
     c->route = memo__route_match(e->service, &facts, &c->why);
     const struct memo__route_rule *route = &e->service->routes[c->route];

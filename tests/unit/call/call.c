@@ -859,8 +859,10 @@ START_TEST(disabled)
 {
     memo_call k;
     memo_attempt a;
-    begin(RULES(BREAKER ",\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":1}],\"concurrency\":{\"max\":1},\"outlier\":{\"consecutiveFailures\":1}"), TWO);
-    s.world.disabled = true;
+    static const char rules[] = RULES(BREAKER ",\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":1}],\"concurrency\":{\"max\":1},\"outlier\":{\"consecutiveFailures\":1}");
+    begin(rules, TWO);
+    s.world.disabled = true; /* before the first plan, usually */
+    ck_assert_int_eq(stage_rules(&s, rules), MEMO_OK);
     for (int i = 0; i < 30; i++) {
         ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
         ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_RESET, 0), 0); /* no retry */
@@ -1045,6 +1047,7 @@ START_TEST(another_process)
     begin(NULL, TWO);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
     s.world.process++;
+    memo__governor_after_fork(s.g);
     ck_assert_int_eq(memo_call_report(&k, &a, &o, &again), MEMO_E_STATE);
     ck_assert_int_eq(memo_call_next(&k, &b), MEMO_E_STATE);
     uint64_t open = memo__governor_open_calls(s.g);

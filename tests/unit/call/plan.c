@@ -18,10 +18,14 @@ static void members(const struct memo__pool *pool, const char *ids)
     const struct memo__view *v = s.g->plan->view;
     char have[64] = "";
     for (uint32_t i = 0; i < pool->from.count; i++) {
-        const struct memo__view_entry *e = &v->entries[pool->entries[i]];
+        uint32_t at = s.g->plan->by_slot[pool->from.slots[i]];
+        const struct memo__view_entry *e = &v->entries[at];
         ck_assert_uint_eq(pool->from.slots[i], e->slot);
         ck_assert_uint_eq(pool->from.weights[i], e->weight);
-        ck_assert_uint_eq(s.g->plan->by_slot[e->slot], pool->entries[i]);
+        if (pool->lots) {
+            ck_assert(pool->lots[i].slot == e->slot && pool->lots[i].entry == at && pool->lots[i].per_weight == 1.0f / (float)e->weight);
+            ck_assert_ptr_eq(memo__lot_part(&pool->lots[i], 1), memo__fleet_part(&s.g->fleet, 1, e->slot));
+        }
         strcat(have, memo__view_text(v, e->id));
     }
     ck_assert_str_eq(have, ids);

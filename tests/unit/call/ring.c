@@ -16,13 +16,13 @@ static struct memo__record record(uint64_t n)
     k.id = n;
     k.revision = k.view_revision = n * 3;
     k.begun = (memo__instant)n;
-    k.tries[4].start_us = (uint32_t)n;
+    k.tries[4].start = (uint32_t)n;
     return k;
 }
 
 static bool whole(const struct memo__record *k)
 {
-    return k->revision == k->id * 3 && k->view_revision == k->id * 3 && k->begun == (memo__instant)k->id && k->tries[4].start_us == (uint32_t)k->id;
+    return k->revision == k->id * 3 && k->view_revision == k->id * 3 && k->begun == (memo__instant)k->id && k->tries[4].start == (uint32_t)k->id;
 }
 
 START_TEST(newest_first)

@@ -22,15 +22,20 @@ static void begin(void)
     rules.wants_count = 2;
     strcpy(rules.wants[0], "x-canary");
     strcpy(rules.wants[1], "x-region");
-    facts = (struct memo__route_facts){ MEMO__GET, MEMO__TEXT("/todos/7?x=1"), values };
+    facts = (struct memo__route_facts){ MEMO__GET, MEMO__TEXT("/todos/7?x=1"), 0, values };
 }
 
-static uint32_t match(void) { return memo__route_match(&rules, &facts, &why); }
+static uint32_t match(void)
+{
+    facts.present = (values[0].at ? 1 : 0) | (values[1].at ? 2 : 0);
+    return memo__route_match(&rules, &facts, &why);
+}
 
 static bool path(const char *pattern, enum memo__path_match how, const char *asked)
 {
     routes[0].when.path_match = how;
     strcpy(routes[0].when.path, pattern);
+    routes[0].when.path_bytes = (uint32_t)strlen(pattern);
     facts.path = (struct memo__text){ asked, asked ? strlen(asked) : 0 };
     uint32_t r = match();
     ck_assert(r == 0 ? why.no == MEMO__ROUTE_NONE : why.no == MEMO__ROUTE_PATH && why.want == MEMO__NO_INDEX);
@@ -79,8 +84,8 @@ END_TEST
 START_TEST(headers)
 {
     routes[0].when.headers_count = 2;
-    routes[0].when.headers[0] = (struct memo__when_header){ 0, "1" };
-    routes[0].when.headers[1] = (struct memo__when_header){ 1, "eu" };
+    routes[0].when.headers[0] = (struct memo__when_header){ 0, 1, "1" };
+    routes[0].when.headers[1] = (struct memo__when_header){ 1, 2, "eu" };
     ck_assert_uint_eq(match(), 1);
     ck_assert(why.no == MEMO__ROUTE_HEADER_ABSENT && why.want == 0 && why.route == 0);
     values[0] = MEMO__TEXT("1");
@@ -105,7 +110,7 @@ START_TEST(first_reason)
 {
     routes[0].when.methods = MEMO__POST;
     routes[1].when.headers_count = 1;
-    routes[1].when.headers[0] = (struct memo__when_header){ 1, "eu" };
+    routes[1].when.headers[0] = (struct memo__when_header){ 1, 2, "eu" };
     ck_assert_uint_eq(match(), 2);
     ck_assert(why.no == MEMO__ROUTE_METHOD && why.route == 0 && why.want == MEMO__NO_INDEX);
 }
