@@ -78,6 +78,37 @@ MEMO_MUST memo_status memo_client_list_services(memo_client *c, char *names, siz
  * Since: 0.1 */
 MEMO_MUST memo_status memo_client_drain(memo_client *c, int64_t timeout_ms);
 
+/** The descriptor that a host's own loop watches, where no thread of libmemo's own is wanted: set `engine_thread` to `false` before memo_client_start,
+ * poll this for reading, and call memo_client_step whenever it is readable. Timers make it readable, too: no timeout has to be asked for. One
+ * descriptor and one engine for all clients of a process; any of them may be named.
+ *
+ * ```c
+ * if (memo_client_set(client, "engine_thread", "false", error) != MEMO_OK || memo_client_start(client, error) != MEMO_OK)
+ *     return;
+ * struct pollfd ready = { .fd = memo_client_fd(client), .events = POLLIN };
+ * while (poll(&ready, 1, -1) > 0)
+ *     if (memo_client_step(client) != MEMO_OK)
+ *         break;
+ * ```
+ *
+ * The same number in a forked child, where it is the child's own. Edge-triggered watching needs a step after adding it.
+ *
+ * Ownership: the library's; never read from it, never close it.
+ * Threads: any.
+ * Returns: the descriptor; -1 if the client is NULL or not started.
+ * Since: 0.1 */
+MEMO_API int memo_client_fd(memo_client *c);
+
+/** Runs the engine one turn, without waiting: what registries, rules files, timers and asynchronous requests have to do now, then the callbacks that
+ * became due. The same function that the engine's own thread runs; with such a thread it is allowed, and has nothing to do. From within a callback it
+ * does nothing. Functions that wait (memo_client_wait, memo_client_drain, memo_service_read, memo_registration_wait, ...) drive the engine
+ * themselves where no thread does. Leases are kept only if the host steps in time: within a third of the setting `lease_ttl`.
+ *
+ * Threads: any; one drives at a time, others wait for it.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_STATE (not started).
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_client_step(memo_client *c);
+
 /** Ends a client in any state; NULL is welcome. Its services, views, replies and registrations must have been given back; calls
  * of the second door that are still open answer MEMO_E_STATE afterwards. The last client takes the engine thread with it.
  *

@@ -258,7 +258,7 @@ memo_status memo_client_wait(memo_client *c, int64_t timeout_ms, memo_error *e)
     memo__instant until = timeout_ms < 0 ? MEMO__NEVER : memo__after_ms(memo__now(c->host), timeout_ms);
     char name[2 * MEMO__NAME_MAX + 32];
     memo__lock_take(&c->shared.lock);
-    while (missing(c, name, sizeof name) && memo__load(&c->phase) == MEMO__RUNNING && memo__wait(&c->shared.lock, until))
+    while (missing(c, name, sizeof name) && memo__load(&c->phase) == MEMO__RUNNING && memo__engine_wait(&c->shared.lock, until))
         ;
     const char *what = missing(c, name, sizeof name);
     memo__lock_drop(&c->shared.lock);
@@ -319,7 +319,7 @@ memo_status memo_client_drain(memo_client *c, int64_t timeout_ms)
         if (memo__reached(now, until))
             return MEMO_E_TIMEOUT;
         memo__lock_take(&c->shared.lock); /* nobody wakes for the end of a call: that would cost every call; so look every 5 ms */
-        (void)memo__wait(&c->shared.lock, memo__earlier(until, memo__after_ms(now, 5)));
+        (void)memo__engine_wait(&c->shared.lock, memo__earlier(until, memo__after_ms(now, 5)));
         memo__lock_drop(&c->shared.lock);
     }
     return MEMO_OK;

@@ -16,6 +16,7 @@
 #include "sources/dirwatch.h"
 
 #define RECLAIM_EVERY (1 * MEMO__MS) /* while readers hold something up */
+#define LOOK_EVERY_MS 20             /* whoever drives while it waits looks so often for what another driver has done */
 
 static struct {
     struct memo__lock lock;          /* joining and leaving */
@@ -25,7 +26,8 @@ static struct {
     struct memo__engine *engine;
     pthread_t thread;
     const void *engine_thread;       /* as driver */
-    bool threaded, stopping;
+    uint32_t threaded;               /* a thread drives the engine; else its host does. Read without a lock */
+    bool stopping;
 } process = { .lock = MEMO__LOCK_STATIC, .turn = MEMO__LOCK_STATIC };
 
 static __thread char me __attribute__((tls_model("initial-exec")));
@@ -100,6 +102,38 @@ void memo__engine_settle(void)
     }
 }
 
+/* A turn within a turn (a callback of the loop) would be one too many: it does nothing. */
+void memo__engine_step(void)
+{
+    turn_lock();
+    if (process.engine && process.depth == 1)
+        (void)memo__loop_step(process.engine->loop, 0);
+    turn_unlock();
+    memo__clients_deliver();
+}
+
+int memo__engine_fd(void)
+{
+    struct memo__engine *g = memo__turn_take();
+    int fd = g ? memo__loop_fd(g->loop) : -1;
+    memo__turn_drop();
+    return fd;
+}
+
+bool memo__engine_wait(struct memo__lock *l, memo__instant until)
+{
+    if (memo__load(&process.threaded))
+        return memo__wait(l, until);
+    memo__lock_drop(l);
+    int64_t left = memo__since(until, memo__clock_now()) / MEMO__MS;
+    struct pollfd ready = { .fd = memo__engine_fd(), .events = POLLIN };
+    if (left > 0)
+        (void)poll(&ready, 1, left < LOOK_EVERY_MS ? (int)left : LOOK_EVERY_MS);
+    memo__engine_step();
+    memo__lock_take(l);
+    return !memo__reached(memo__clock_now(), until);
+}
+
 /* The engine's thread: never in the turn while it waits. */
 static void *engine_main(void *user)
 {
@@ -129,7 +163,7 @@ static memo_status thread_start(struct memo__engine *g, memo_error *e)
     process.stopping = false;
     int wrong = pthread_create(&process.thread, NULL, engine_main, g);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    process.threaded = wrong == 0;
+    memo__store(&process.threaded, (uint32_t)(wrong == 0));
     return wrong ? memo__fail(e, MEMO_E_NO_MEMORY, "cannot start the engine thread (error %d)", wrong) : MEMO_OK;
 }
 
@@ -159,7 +193,8 @@ static void rebuild(void)
     memo__lock_init(&process.turn);
     process.driver = NULL;
     process.depth = 0;
-    process.threaded = false;
+    bool threaded = process.threaded;
+    process.threaded = 0;
     process.engine_thread = NULL;
     struct memo__engine *g = process.engine;
     if (!g)
@@ -172,7 +207,8 @@ static void rebuild(void)
     for (memo_client *c = g->clients; c; c = c->next)
         memo__client_after_fork(c);
     turn_unlock();
-    (void)thread_start(g, NULL);
+    if (threaded)
+        (void)thread_start(g, NULL);
 }
 
 static void prepare_for_forks(void)
@@ -232,7 +268,7 @@ memo_status memo__engine_join(memo_client *c, memo_error *e)
         if (s != MEMO_OK)
             (void)memo__fail(e, s, "cannot make the engine: %s", memo_status_name(s));
     }
-    if (s == MEMO_OK && !process.threaded)
+    if (s == MEMO_OK && !process.threaded && memo__setting_bool(&c->settings, MEMO__SETTING_ENGINE_THREAD))
         s = thread_start(process.engine, e);
     if (s == MEMO_OK) {
         turn_lock();
@@ -259,7 +295,7 @@ static void thread_stop(struct memo__engine *g)
     turn_unlock();
     memo__loop_wake(g->loop);
     (void)pthread_join(process.thread, NULL);
-    process.threaded = false;
+    memo__store(&process.threaded, 0u);
 }
 
 void memo__engine_leave(memo_client *c)

@@ -14,6 +14,7 @@
 #include <memo/client.h>
 #include <stdbool.h>
 #include "base/host.h"
+#include "base/lock.h"
 #include "base/process.h"
 #include "base/reader.h"
 #include "net/loop.h"
@@ -41,6 +42,11 @@ void memo__engine_leave(memo_client *c);
 struct memo__engine *memo__turn_take(void);
 void memo__turn_drop(void);
 bool memo__engine_is_me(void); /* is this the engine's own thread? */
+/* One turn without waiting, and what it left to deliver; not with the turn. */
+void memo__engine_step(void);
+/* memo__wait for what the engine does: where no thread drives it, whoever waits does. */
+bool memo__engine_wait(struct memo__lock *l, memo__instant until);
+int memo__engine_fd(void);     /* readable when a turn has work; -1: there is no engine */
 /* Frees an immutable object when no reader can hold it any more. With the turn. */
 void memo__engine_retire(struct memo__retired *r, void (*release)(struct memo__retired *r));
 /* Waits until everything retired so far has been released; not with the turn. Bounded by readers' sections. */

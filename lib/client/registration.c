@@ -213,7 +213,7 @@ memo_status memo_registration_wait(memo_registration *r, int64_t timeout_ms)
     memo_client *c = r->client;
     memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
     memo__lock_take(&c->shared.lock);
-    while (!r->told.acknowledged && !r->told.withdrawn && !r->told.orphan && memo__load(&r->wanted) && memo__wait(&c->shared.lock, until))
+    while (!r->told.acknowledged && !r->told.withdrawn && !r->told.orphan && memo__load(&r->wanted) && memo__engine_wait(&c->shared.lock, until))
         ;
     memo_status s = r->told.acknowledged ? MEMO_OK : r->told.withdrawn || r->told.orphan || !memo__load(&r->wanted) ? MEMO_E_STATE :
                     r->told.status == MEMO_E_UNKNOWN_OUTCOME ? MEMO_E_UNKNOWN_OUTCOME : MEMO_E_TIMEOUT;
@@ -326,7 +326,7 @@ memo_status memo_registration_withdraw(memo_registration *r, int64_t timeout_ms,
     memo__turn_drop();
     memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
     memo__lock_take(&c->shared.lock);
-    while (!r->told.withdrawn && !r->told.orphan && memo__wait(&c->shared.lock, until))
+    while (!r->told.withdrawn && !r->told.orphan && memo__engine_wait(&c->shared.lock, until))
         ;
     bool done = r->told.withdrawn, orphan = r->told.orphan;
     memo_status last = r->told.status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* request.c: see request.h. */
 #include "client/request.h"
+#include "client/engine.h"
 
 struct memo__request *memo__request_new(memo_client *c, size_t bytes, void (*end)(struct memo__request *q))
 {
@@ -62,7 +63,7 @@ memo_status memo__request_wait(struct memo__request *q, int64_t timeout_ms)
     memo_client *c = q->client;
     memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
     memo__lock_take(&c->shared.lock);
-    while (!q->answered && memo__wait(&c->shared.lock, until))
+    while (!q->answered && memo__engine_wait(&c->shared.lock, until))
         ;
     memo_status s = q->answered ? q->status : MEMO_E_TIMEOUT;
     memo__lock_drop(&c->shared.lock);

@@ -40,6 +40,8 @@ SETTING(LOG_LEVEL, "log_level", LEVEL, "warn", NULL, NULL, "OTEL_LOG_LEVEL", 0,
         "Least severity of log lines: `debug`, `info`, `warn`, `error`, or `none`.")
 SETTING(EXPLAIN_RING, "explain_ring", COUNT, "256", "0", "65536", NULL, 0,
         "How many records of refused, failed and slow calls are kept for `memoctl explain`.")
+SETTING(ENGINE_THREAD, "engine_thread", BOOL, "true", NULL, NULL, NULL, 0,
+        "A thread of libmemo's own drives registries, rules and asynchronous requests. `false`: the program does, with memo_client_fd and memo_client_step.")
 SETTING(SLOW_CALL, "slow_call", DURATION, "1s", "0s", "1h", NULL, 0,
         "Calls that take longer are kept in that ring, successful ones too. `0s`: none.")
 SETTING(HTTP_CONNECT_TIMEOUT, "http_connect_timeout", DURATION, "1s", "1ms", "5m", NULL, 0,

@@ -197,6 +197,7 @@ static void use_service(memo_client *c)
         return;
     (void)good("memo_service_watch", memo_service_watch(s, 1));
     (void)good("memo_service_wants", memo_service_wants(s, names, sizeof names, &need));
+    (void)good("memo_client_step", memo_client_step(c));
     (void)good("memo_client_wait", memo_client_wait(c, memo__load(&oom.failed) ? 50 : 2000, NULL));
     use_views(s);
     use_calls(s);

@@ -7,6 +7,7 @@ Suite *suite_client_client(void);
 Suite *suite_client_context(void);
 Suite *suite_client_engine(void);
 Suite *suite_client_events(void);
+Suite *suite_client_host(void);
 Suite *suite_client_http(void);
 Suite *suite_client_info(void);
 Suite *suite_client_metrics(void);
@@ -45,6 +46,7 @@ int main(void)
     srunner_add_suite(r, suite_client_context());
     srunner_add_suite(r, suite_client_engine());
     srunner_add_suite(r, suite_client_events());
+    srunner_add_suite(r, suite_client_host());
     srunner_add_suite(r, suite_client_http());
     srunner_add_suite(r, suite_client_info());
     srunner_add_suite(r, suite_client_metrics());

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host.c: the host drives the engine: no thread of ours, one descriptor, one function. */
+#define _GNU_SOURCE
+#include "stage.h"
+#include <dirent.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "tests/unit/net/child.h"
+
+/* Threads of ours, by their name. */
+static int threads(void)
+{
+    int count = 0;
+    DIR *d = opendir("/proc/self/task");
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[64], name[32] = "";
+        (void)snprintf(path, sizeof path, "/proc/self/task/%d/comm", atoi(e->d_name));
+        FILE *f = fopen(path, "r");
+        if (f && fgets(name, sizeof name, f))
+            count += strcmp(name, "memo\n") == 0;
+        if (f)
+            (void)fclose(f);
+    }
+    (void)closedir(d);
+    return count;
+}
+
+static memo_client *hosted(const char *registry)
+{
+    memo_client *c = stage_client("engine_thread", "false");
+    ck_assert_int_eq(memo_client_set(c, "registry", registry, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(c, "lease_ttl", "1s", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_fd(c), -1);
+    ck_assert_int_eq(memo_client_step(c), MEMO_E_STATE);
+    ck_assert_int_eq(memo_client_start(c, NULL), MEMO_OK);
+    ck_assert_int_ge(memo_client_fd(c), 0);
+    return c;
+}
+
+/* As a host's loop does: waits for the descriptor, steps; for so long. */
+static uint32_t drive(memo_client *c, int64_t for_ns)
+{
+    struct pollfd ready = { .fd = memo_client_fd(c), .events = POLLIN };
+    memo__instant until = memo__after(memo__clock_kernel(), for_ns);
+    uint32_t steps = 0;
+    for (int64_t left; (left = memo__since(until, memo__clock_kernel())) > 0;) {
+        if (poll(&ready, 1, (int)(left / MEMO__MS) + 1) <= 0)
+            continue;
+        ck_assert_int_eq(memo_client_step(c), MEMO_OK);
+        steps++;
+    }
+    return steps;
+}
+
+/* Everything that waits drives the engine itself. */
+START_TEST(no_thread_at_all)
+{
+    memo_client *c = hosted(stage_registry());
+    memo_registration *r = stage_register(c, "todo", "a", 80);
+    memo_service *s = stage_service(c, "todo");
+    memo_view *v = NULL;
+    memo_view_facts f = MEMO_INIT(memo_view_facts);
+    char names[64];
+    size_t need;
+    ck_assert_int_eq(memo_service_read(s, 5000, &v, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_view_get_facts(v, &f), MEMO_OK);
+    ck_assert_uint_eq(f.count, 1);
+    memo_view_release(v);
+    ck_assert_int_eq(memo_client_list_services(c, names, sizeof names, &need), MEMO_OK);
+    ck_assert_str_eq(names, "todo");
+    ck_assert_int_eq(memo_registration_withdraw(r, 5000, NULL), MEMO_OK);
+    memo_registration_free(r);
+    ck_assert_int_eq(threads(), 0);
+    memo_service_release(s);
+    ck_assert_int_eq(memo_client_drain(c, 1000), MEMO_OK);
+    memo_client_free(c);
+    ck_assert_int_eq(threads(), 0);
+    stage_dir_remove();
+}
+END_TEST
+
+/* The descriptor becomes readable for timers, too: a lease outlives its time to live several times, and the host does not spin. */
+START_TEST(leases_are_kept)
+{
+    memo_client *c = hosted(stage_registry());
+    memo_registration *r = stage_register(c, "todo", "a", 80);
+    uint64_t token = memo_registration_get_token(r);
+    uint32_t steps = drive(c, 3 * MEMO__S);
+    ck_assert(memo_registration_holds(r, token));
+    ck_assert_uint_eq(memo_registration_get_token(r), token);
+    ck_assert_uint_gt(steps, 3);
+    ck_assert_uint_lt(steps, 3000);
+    memo_registration_free(r);
+    memo_client_free(c);
+    stage_dir_remove();
+}
+END_TEST
+
+/* Who forks drives on its own: the same number is the child's own descriptor. */
+START_TEST(a_child_drives_its_own)
+{
+    memo_client *c = hosted(stage_registry());
+    memo_registration *r = stage_register(c, "todo", "a", 80);
+    memo_service *s = stage_service(c, "todo");
+    int fd = memo_client_fd(c);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool good = memo_client_fd(c) == fd && threads() == 0 && memo_client_wait(c, 5000, NULL) == MEMO_OK;
+        memo_registration *mine = good ? stage_register(c, "todo", "b", 81) : NULL;
+        (void)drive(c, 1500 * MEMO__MS);
+        good = good && memo_registration_holds(mine, memo_registration_get_token(mine)) && threads() == 0;
+        child_ends(good);
+    }
+    (void)drive(c, 2 * MEMO__S);
+    ck_assert(memo_registration_holds(r, memo_registration_get_token(r)));
+    int status = -1;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    memo_service_release(s);
+    memo_registration_free(r);
+    memo_client_free(c);
+    stage_dir_remove();
+}
+END_TEST
+
+static void on_line(int32_t level, const char *line, void *user)
+{
+    memo_client *c = user;
+    (void)level, (void)line;
+    ck_assert_int_eq(memo_client_step(c), MEMO_OK);
+    ck_assert_int_ge(memo_client_fd(c), 0);
+}
+
+/* A callback may call it; a client that wants a thread has one, and stepping beside it does no harm. */
+START_TEST(stepped_from_everywhere)
+{
+    memo_client *c = hosted(stage_registry()), *other = stage_client("log_level", "debug");
+    memo_log_set(c, on_line, c);
+    ck_assert_int_eq(memo_rules_apply(c, "{\"memo\":1,\"nobody\":{}}", 22, NULL, 0, NULL, NULL), MEMO_OK);
+    (void)drive(c, 50 * MEMO__MS);
+    ck_assert_int_eq(threads(), 0);
+    char names[64];
+    size_t need;
+    ck_assert_int_eq(memo_client_start(other, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_list_services(other, names, sizeof names, &need), MEMO_OK); /* the thread has answered */
+    ck_assert_int_eq(threads(), 1);
+    (void)drive(c, 50 * MEMO__MS);
+    ck_assert_int_eq(memo_client_step(other), MEMO_OK);
+    ck_assert_int_eq(memo_client_fd(other), memo_client_fd(c));
+    ck_assert_int_eq(memo_client_fd(NULL), -1);
+    ck_assert_int_eq(memo_client_step(NULL), MEMO_E_ARGUMENT);
+    memo_client_free(other);
+    memo_client_free(c);
+    stage_dir_remove();
+}
+END_TEST
+
+Suite *suite_client_host(void);
+Suite *suite_client_host(void)
+{
+    Suite *s = suite_create("client/host");
+    TCase *t = tcase_create("host");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, no_thread_at_all);
+    tcase_add_test(t, leases_are_kept);
+    tcase_add_test(t, a_child_drives_its_own);
+    tcase_add_test(t, stepped_from_everywhere);
+    suite_add_tcase(s, t);
+    return s;
+}
