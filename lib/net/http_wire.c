@@ -311,7 +311,7 @@ static void close_on_exec_pair(CURLM *multi, int first, int pair[2])
     (void)curl_multi_poll(multi, NULL, 0, 0, NULL); /* takes the wake-ups off again */
 }
 
-static CURLM *multi_new(int pair[2])
+CURLM *memo__multi_new(int pair[2], long connections)
 {
     int probe = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (probe < 0)
@@ -320,7 +320,7 @@ static CURLM *multi_new(int pair[2])
         close(probe);
     CURLM *multi = curl_multi_init();
     if (multi)
-        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L);
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
     if (multi && probe >= 0)
         close_on_exec_pair(multi, probe, pair);
     return multi;
@@ -447,7 +447,7 @@ memo_status memo__wire_new(struct memo__http_pool *p, const struct memo__http_ta
     snprintf(w->address, sizeof w->address, "%s", t->address);
     snprintf(w->host, sizeof w->host, "%s", t->host && *t->host ? t->host : t->address);
     if (alone)
-        w->multi = multi_new(w->wake);
+        w->multi = memo__multi_new(w->wake, 1);
     memo__lock_take(&p->lock);
     w->easy = curl_easy_duphandle(p->pattern);
     memo__lock_drop(&p->lock);

@@ -80,6 +80,8 @@ void memo__pipe_guard_enter(struct pipe_guard *g, bool on);
 void memo__pipe_guard_leave(struct pipe_guard *g);
 
 memo_status memo__curl_ready(memo_error *e);   /* libcurl as a whole: initialised, and new enough */
+/* A multi handle that keeps so many connections; its wake-up descriptors close on exec, and are noted in pair where they were found. */
+CURLM *memo__multi_new(int pair[2], long connections);
 uint64_t memo__wire_hash(const struct memo__http_target *t);
 bool memo__wire_is_for(const struct wire *w, uint64_t hash, const struct memo__http_target *t);
 /* alone: with a multi handle of its own, for an exchange that blocks. MEMO_OK, MEMO_E_NO_MEMORY, MEMO_E_ARGUMENT. */

@@ -7,6 +7,7 @@ Suite *suite_net_loop(void);
 Suite *suite_net_http_head(void);
 Suite *suite_net_httpd(void);
 Suite *suite_net_http(void);
+Suite *suite_net_http_async(void);
 Suite *suite_net_dns(void);
 
 int main(void)
@@ -15,6 +16,7 @@ int main(void)
     srunner_add_suite(runner, suite_net_http_head());
     srunner_add_suite(runner, suite_net_httpd());
     srunner_add_suite(runner, suite_net_http());
+    srunner_add_suite(runner, suite_net_http_async());
     srunner_add_suite(runner, suite_net_dns());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
