@@ -18,6 +18,9 @@ typedef void memo_log_fn(int32_t level, const char *line, void *user);
  * (warnings and worse); refusals of calls are never logged. `f` is called by the engine thread, never under a lock, and may call anything but
  * memo_client_free. At most 256 lines wait for a slow sink; more are dropped.
  *
+ * Lines for stderr are written by whoever has something to say, and never wait: what a full pipe does not take is dropped, and the next line that it
+ * takes begins with "(N dropped)".
+ *
  * user: handed to `f` as it is.
  * Threads: any; returns after the old sink is no longer in use (from within a sink: at once).
  * Since: 0.1 */

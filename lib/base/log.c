@@ -4,11 +4,13 @@
  * Changing the sink waits until nobody runs the old one. A sink that changes the sink would wait for itself (or two of them for each other): every thread keeps a list, on its stack,
  * of the calls that it is in, and from inside a sink nobody waits. */
 #include "base/log.h"
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "base/atomic.h"
+#include "base/pipe_guard.h"
 #include "base/text.h"
 
 struct inside {
@@ -66,14 +68,30 @@ const char *memo__log_level_name(int32_t level)
     return level >= MEMO__LOG_ERROR ? "error" : level >= MEMO__LOG_WARN ? "warn" : level >= MEMO__LOG_INFO ? "info" : "debug";
 }
 
+/* Never waits: a pipe that nobody reads must not hold up whoever speaks, who may hold the turn. A pipe with room for PIPE_BUF bytes takes a line at once. */
+static bool stderr_takes(void)
+{
+    struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLOUT | POLLERR | POLLHUP | POLLNVAL)) == POLLOUT;
+}
+
 static void to_stderr(int32_t level, const char *line)
 {
-    char text[MEMO__LOG_LINE_MAX + 32];
-    int n = snprintf(text, sizeof text, "libmemo %s: %s\n", memo__log_level_name(level), line);
-    if (n > 0) {
-        ssize_t ignored = write(STDERR_FILENO, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
-        (void)ignored; /* nobody to tell */
+    static uint64_t dropped; /* of this process; told with the next line that is taken */
+    char text[MEMO__LOG_LINE_MAX + 64], before[32] = "";
+    struct memo__pipe_guard g;
+    if (!stderr_takes()) {
+        (void)memo__fetch_add(&dropped, 1);
+        return;
     }
+    uint64_t n = memo__load(&dropped) ? memo__exchange(&dropped, 0) : 0;
+    if (n)
+        (void)snprintf(before, sizeof before, "(%llu dropped) ", (unsigned long long)n);
+    int bytes = snprintf(text, sizeof text, "libmemo %s: %s%s\n", memo__log_level_name(level), before, line);
+    memo__pipe_guard_enter(&g, true); /* its reader may go at any moment */
+    ssize_t ignored = bytes > 0 ? write(STDERR_FILENO, text, (size_t)bytes < sizeof text ? (size_t)bytes : sizeof text - 1) : 0;
+    memo__pipe_guard_leave(&g);
+    (void)ignored; /* nobody to tell */
 }
 
 /* One line stays one line, whatever text came from outside. */

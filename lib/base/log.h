@@ -2,7 +2,8 @@
 /* log.h: one line of log, to whoever wants it.
  *
  * A line is at most 512 bytes of UTF-8, without control characters and without its end. The sink is called by whoever logs, never under a lock; it may log and may change the sink
- * itself. The default sink writes to stderr with one write(2), so that lines of several processes do not mix. */
+ * itself. The default sink writes to stderr with one write(2), so that lines of several processes do not mix, and never waits for it: lines that a full pipe does not take are
+ * dropped, and counted in the next one that it does. */
 #ifndef MEMO__BASE_LOG_H
 #define MEMO__BASE_LOG_H
 #include <stdint.h>

@@ -351,7 +351,7 @@ void memo__client_after_fork(memo_client *c)
     memo__lock_init(&c->shared.lock);
     memo__log_after_fork(&c->log);
     c->shared.sink_busy = 0;
-    c->shared.delivering = false; /* the thread that did is the parent's; so are the lines, which it may have been taking */
+    c->shared.delivering = 0; /* the thread that did is the parent's; so are the lines, which it may have been taking */
     c->shared.lines = NULL;
     c->shared.lines_end = &c->shared.lines;
     c->shared.lines_count = 0;

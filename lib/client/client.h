@@ -84,7 +84,8 @@ struct memo_client {
         memo_log_fn *sink;
         void *sink_user;
         uint32_t sink_busy;
-        bool delivering, closed;
+        uint32_t delivering;         /* drivers that take lines out */
+        bool closed;
         bool rules_ready;
     } shared;
 };

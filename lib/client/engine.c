@@ -25,7 +25,6 @@ static struct {
     uint32_t depth;
     struct memo__engine *engine;
     pthread_t thread;
-    const void *engine_thread;       /* as driver */
     uint32_t threaded;               /* a thread drives the engine; else its host does. Read without a lock */
     bool stopping;
 } process = { .lock = MEMO__LOCK_STATIC, .turn = MEMO__LOCK_STATIC };
@@ -60,11 +59,6 @@ struct memo__engine *memo__turn_take(void)
 void memo__turn_drop(void)
 {
     turn_unlock();
-}
-
-bool memo__engine_is_me(void)
-{
-    return memo__load(&process.engine_thread) == &me;
 }
 
 static void on_reclaim(struct memo__timer *t, void *user)
@@ -140,7 +134,6 @@ static void *engine_main(void *user)
     struct memo__engine *g = user;
     struct pollfd ready = { .fd = memo__loop_fd(g->loop), .events = POLLIN };
     (void)pthread_setname_np(pthread_self(), "memo");
-    memo__store(&process.engine_thread, (const void *)&me);
     for (;;) {
         (void)poll(&ready, 1, -1);
         turn_lock();
@@ -195,7 +188,6 @@ static void rebuild(void)
     process.depth = 0;
     bool threaded = process.threaded;
     process.threaded = 0;
-    process.engine_thread = NULL;
     struct memo__engine *g = process.engine;
     if (!g)
         return;

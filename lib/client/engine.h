@@ -41,7 +41,6 @@ void memo__engine_leave(memo_client *c);
 /* The turn; may be taken again by its owner. NULL: there is no engine (no client runs). Dropping the last one runs what log lines are waiting. */
 struct memo__engine *memo__turn_take(void);
 void memo__turn_drop(void);
-bool memo__engine_is_me(void); /* is this the engine's own thread? */
 /* One turn without waiting, and what it left to deliver; not with the turn. */
 void memo__engine_step(void);
 /* memo__wait for what the engine does: where no thread drives it, whoever waits does. */

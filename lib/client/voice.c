@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* voice.c: what a client says: log lines and events.
  *
- * A line for stderr is written at once. A line for a caller's sink may be said while the turn is held, so it is queued and delivered by the engine's thread outside of it: sinks may call anything. */
+ * A line for stderr is written at once, or dropped: it never waits (base/log.h). A line for a caller's sink may be said while the turn is held, so it is queued and delivered by the engine's thread outside of it: sinks may call anything. */
 #define _GNU_SOURCE
 #include <memo/event.h>
 #include <memo/log.h>
@@ -9,6 +9,8 @@
 #include <string.h>
 #include "client/client.h"
 #include "client/engine.h"
+
+static __thread uint32_t inside_sinks __attribute__((tls_model("initial-exec"))); /* of this thread: there nobody waits for a sink */
 
 #define LINES_MOST 256 /* waiting; more are dropped: a sink that is slower than we talk */
 
@@ -69,8 +71,10 @@ static bool deliver_one(memo_client *c)
     memo__lock_drop(&c->shared.lock);
     if (!l)
         return false;
+    inside_sinks++;
     if (sink)
         sink(l->level, l->text, user);
+    inside_sinks--;
     memo__drop(&c->alloc, l);
     memo__lock_take(&c->shared.lock);
     c->shared.sink_busy--;
@@ -79,7 +83,7 @@ static bool deliver_one(memo_client *c)
     return true;
 }
 
-/* The engine's thread. A client can only be freed by somebody else, who waits for the sink that is busy. */
+/* The driver: the engine's thread, or threads of the host. A client can only be freed by somebody else, who waits for the sink that is busy. */
 void memo__clients_deliver(void)
 {
     for (;;) {
@@ -87,15 +91,18 @@ void memo__clients_deliver(void)
         memo_client *c = g ? g->clients : NULL;
         while (c && !memo__load(&c->shared.lines_count))
             c = c->next;
-        if (c)
-            c->shared.delivering = true;
+        if (c) {
+            memo__lock_take(&c->shared.lock);
+            c->shared.delivering++;
+            memo__lock_drop(&c->shared.lock);
+        }
         memo__turn_drop();
         if (!c)
             return;
         while (deliver_one(c))
             ;
         memo__lock_take(&c->shared.lock);
-        c->shared.delivering = false;
+        c->shared.delivering--;
         memo__wake(&c->shared.lock);
         memo__lock_drop(&c->shared.lock);
     }
@@ -134,7 +141,7 @@ void memo_log_set(memo_client *c, memo_log_fn *f, void *user)
     memo__lock_take(&c->shared.lock);
     memo__store(&c->shared.sink, f);
     c->shared.sink_user = user;
-    while (c->shared.sink_busy && !memo__engine_is_me())
+    while (c->shared.sink_busy && !inside_sinks)
         (void)memo__wait(&c->shared.lock, MEMO__NEVER);
     memo__lock_drop(&c->shared.lock);
 }

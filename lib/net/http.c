@@ -349,7 +349,7 @@ memo_status memo__http_exchange(struct memo__http_pool *p, const struct memo__ht
     status = memo__wire_begin(w, s, out);
     bool good = status == MEMO_E_ARGUMENT; /* nothing was done with it */
     if (status == MEMO_OK) {
-        struct pipe_guard g;
+        struct memo__pipe_guard g;
         memo__pipe_guard_enter(&g, w->secure);
         CURLcode code = perform(w);
         memo__pipe_guard_leave(&g);

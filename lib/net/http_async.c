@@ -171,7 +171,7 @@ static void collect(struct memo__http_async *a)
 
 static void act(struct memo__http_async *a, curl_socket_t fd, int ready)
 {
-    struct pipe_guard g;
+    struct memo__pipe_guard g;
     int running;
     memo__pipe_guard_enter(&g, a->secure);
     (void)curl_multi_socket_action(a->multi, fd, ready, &running);
@@ -332,7 +332,7 @@ void memo__http_abort(struct memo__http_run *x)
 {
     struct memo__http_async *a = x->async;
     struct wire *w = x->wire;
-    struct pipe_guard g;
+    struct memo__pipe_guard g;
     if (!w)
         return;
     x->answer->sent = w->sent;
@@ -385,7 +385,7 @@ static void wires_free(struct memo__http_async *a)
 
 static void multi_close(struct memo__http_async *a)
 {
-    struct pipe_guard g;
+    struct memo__pipe_guard g;
     if (!a->multi)
         return;
     memo__pipe_guard_enter(&g, a->secure);

@@ -22,36 +22,6 @@
 #define BLOCK_FIRST 1024u       /* bytes: most small answers fit at once */
 #define DAY_MS INT64_C(86400000)
 
-/* ---- SIGPIPE ---- */
-
-void memo__pipe_guard_enter(struct pipe_guard *g, bool on)
-{
-    sigset_t pipes, pending;
-    g->on = on;
-    if (!on)
-        return;
-    sigemptyset(&pipes);
-    sigaddset(&pipes, SIGPIPE);
-    g->pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-    if (pthread_sigmask(SIG_BLOCK, &pipes, &g->before) != 0)
-        g->on = false;
-}
-
-void memo__pipe_guard_leave(struct pipe_guard *g)
-{
-    sigset_t pipes;
-    const struct timespec none = { 0, 0 };
-    int keep = errno;
-    if (!g->on)
-        return;
-    sigemptyset(&pipes);
-    sigaddset(&pipes, SIGPIPE);
-    while (!g->pending && sigtimedwait(&pipes, NULL, &none) == -1 && errno == EINTR) {
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &g->before, NULL);
-    errno = keep;
-}
-
 /* ---- libcurl as a whole ---- */
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
@@ -330,7 +300,7 @@ CURLM *memo__multi_new(int pair[2], long connections)
 
 void memo__wire_free(struct wire *w)
 {
-    struct pipe_guard g;
+    struct memo__pipe_guard g;
     struct memo__alloc a = w->pool->alloc;
     memo__pipe_guard_enter(&g, w->secure);
     if (w->easy)

@@ -9,8 +9,8 @@
 #define MEMO__NET_HTTP_WIRE_H
 #include "net/http.h"
 #include <curl/curl.h>
-#include <signal.h>
 #include "base/lock.h"
+#include "base/pipe_guard.h"
 
 #define BUCKETS 256u            /* as many as idle wires by default, so chains stay about one long */
 #define CHUNK 64u
@@ -73,11 +73,6 @@ struct memo__http_pool {
     uint64_t draw;
     struct memo__http_stats stats;
 };
-
-/* TLS libraries write with write(2). libcurl 7.88 gives OpenSSL its own send with MSG_NOSIGNAL; older, newer and other builds may not, and a host keeps its own SIGPIPE. */
-struct pipe_guard { sigset_t before; bool on, pending; };
-void memo__pipe_guard_enter(struct pipe_guard *g, bool on);
-void memo__pipe_guard_leave(struct pipe_guard *g);
 
 memo_status memo__curl_ready(memo_error *e);   /* libcurl as a whole: initialised, and new enough */
 /* A multi handle that keeps so many connections; its wake-up descriptors close on exec, and are noted in pair where they were found. */

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -169,6 +170,39 @@ START_TEST(stderr_by_default)
 }
 END_TEST
 
+/* stderr is a pipe that is full, and later one whose reader has gone: nobody waits, nobody dies, and what was lost is told. */
+START_TEST(a_pipe_that_nobody_reads)
+{
+    int ends[2];
+    char text[65536];
+    struct memo__log log;
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    int kept = dup(STDERR_FILENO);
+    memset(text, 'x', sizeof text);
+    while (write(ends[1], text, sizeof text) > 0)
+        ;
+    ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0); /* from here on a write would wait */
+    dup2(ends[1], STDERR_FILENO);
+    memo__log_init(&log, MEMO__LOG_WARN);
+    memo__log(&log, MEMO__LOG_ERROR, "lost");
+    memo__log(&log, MEMO__LOG_ERROR, "lost");
+    while (read(ends[0], text, sizeof text) > 0)
+        ;
+    memo__log(&log, MEMO__LOG_ERROR, "heard");
+    ssize_t n = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    ck_assert(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    memo__log(&log, MEMO__LOG_ERROR, "nobody is there");
+    dup2(kept, STDERR_FILENO);
+    ck_assert_int_gt(n, 0);
+    text[n] = '\0';
+    ck_assert_str_eq(text, "libmemo error: (2 dropped) heard\n");
+    close(kept);
+    close(ends[1]);
+    memo__log_fini(&log);
+}
+END_TEST
+
 START_TEST(a_child_logs_though_its_parent_held_the_lock)
 {
     struct memo__log log;
@@ -202,6 +236,7 @@ Suite *suite_base_log(void)
     tcase_add_test(c, a_sink_may_log_and_replace_itself);
     tcase_add_test(c, replacing_waits_for_the_old_sink);
     tcase_add_test(c, stderr_by_default);
+    tcase_add_test(c, a_pipe_that_nobody_reads);
     tcase_add_test(c, a_child_logs_though_its_parent_held_the_lock);
     suite_add_tcase(s, c);
     return s;

@@ -8,6 +8,7 @@ Suite *suite_base_values(void);
 Suite *suite_base_status(void);
 Suite *suite_base_lock(void);
 Suite *suite_base_log(void);
+Suite *suite_base_pipe_guard(void);
 Suite *suite_base_json(void);
 Suite *suite_base_host(void);
 Suite *suite_base_histogram(void);
@@ -22,6 +23,7 @@ int main(void)
     srunner_add_suite(runner, suite_base_status());
     srunner_add_suite(runner, suite_base_lock());
     srunner_add_suite(runner, suite_base_log());
+    srunner_add_suite(runner, suite_base_pipe_guard());
     srunner_add_suite(runner, suite_base_json());
     srunner_add_suite(runner, suite_base_host());
     srunner_add_suite(runner, suite_base_histogram());

@@ -145,7 +145,7 @@ START_TEST(test_a_typo_keeps_what_was)
 {
     stage_write("rules.json", LIMIT("1"));
     watching("rules.json", "1h");
-    const struct memo__plan *plan = service->governor.plan;
+    const struct memo__plan *plan = memo__load_acquire(&service->governor.plan); /* the engine publishes */
     (void)stage_events(client, 0);
     replace("rules.json", "{\n  \"memo\": 1,\n  \"services\": { \"todo\": { \"timeout\": \"soon\" } }\n}\n");
     memo_event e = stage_event(client, MEMO_EVENT_RULES, NULL);
