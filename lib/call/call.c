@@ -475,7 +475,8 @@ static memo_status pick(struct memo__governor *g, const struct memo__plan *p, st
         t->other_score = x.other_score;
         t->flags = MEMO__TRY_OTHER;
     }
-    t->flags |= (uint8_t)((x.flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (x.flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0) | (would ? MEMO__TRY_WOULD : 0));
+    t->flags |= (uint8_t)((x.flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (x.flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0) |
+                          (would ? MEMO__TRY_WOULD : 0));
     memo__balance_start(&g->fleet, r->stripe, x.slot);
     return MEMO_OK;
 }

@@ -299,7 +299,8 @@ static void text_end(struct telling *t)
 static void text_head(struct telling *t)
 {
     const struct memo__record *k = t->k;
-    memo__put_format(&t->w, "call %04x  %s %s %s   ", (unsigned)(k->id >> 48), t->g ? t->g->name : "(service gone)", k->method_text[0] ? k->method_text : "-", k->path);
+    memo__put_format(&t->w, "call %04x  %s %s %s   ", (unsigned)(k->id >> 48), t->g ? t->g->name : "(service gone)",
+                     k->method_text[0] ? k->method_text : "-", k->path);
     text_end(t);
     memo__put_text(&t->w, " in ");
     put_number(t, took_ms(k), 1, 0);
@@ -376,7 +377,8 @@ static void put_breaker(struct telling *t, const struct window *b)
     static const struct memo__breaker_rule nothing = { 0 };
     const struct memo__breaker_rule *rule = t->route ? &t->route->breaker : &nothing;
     bool closed = b->phase == MEMO__BREAKER_CLOSED;
-    bool failed = !closed && memo__breaker_reached(b->failed, b->calls, rule->failed), slow = !closed && memo__breaker_reached(b->slow, b->calls, rule->slow);
+    bool failed = !closed && memo__breaker_reached(b->failed, b->calls, rule->failed);
+    bool slow = !closed && memo__breaker_reached(b->slow, b->calls, rule->slow);
     if (!failed && !slow) {
         failed = rule->failed || !rule->slow || b->failed;
         slow = b->slow || !failed;
@@ -630,8 +632,8 @@ static void json_try(struct telling *t, uint32_t i)
     memo__put_format(&t->w, ",\"panic\":%s,\"tried_again\":%s,\"observed\":%s", truth(y->flags & MEMO__TRY_PANIC), truth(y->flags & MEMO__TRY_AGAIN),
                      truth(y->flags & MEMO__TRY_WOULD));
     if (y->flags & MEMO__TRY_WOULD && k->would_number == i + 1)
-        memo__put_format(&t->w, ",\"breaker\":\"%s\",\"breaker_calls\":%u,\"breaker_failed\":%u,\"breaker_slow\":%u", phases[k->would_phase % 3], k->would_calls,
-                         k->would_failed, k->would_slow);
+        memo__put_format(&t->w, ",\"breaker\":\"%s\",\"breaker_calls\":%u,\"breaker_failed\":%u,\"breaker_slow\":%u", phases[k->would_phase % 3],
+                         k->would_calls, k->would_failed, k->would_slow);
     if (y->flags & MEMO__TRY_REPORTED)
         json_outcome(t, i);
     memo__put_text(&t->w, "}");
@@ -657,8 +659,8 @@ static void json_head(struct telling *t)
 
 static void json_route(struct telling *t)
 {
-    static const char *const reasons[] = { [MEMO__ROUTE_METHOD] = "method", [MEMO__ROUTE_PATH] = "path", [MEMO__ROUTE_HEADER_ABSENT] = "header absent",
-                                           [MEMO__ROUTE_HEADER_DIFFERS] = "header differs" };
+    static const char *const reasons[] = { [MEMO__ROUTE_METHOD] = "method", [MEMO__ROUTE_PATH] = "path",
+                                           [MEMO__ROUTE_HEADER_ABSENT] = "header absent", [MEMO__ROUTE_HEADER_DIFFERS] = "header differs" };
     const char *header;
     const struct memo__route_rule *first = not_taken(t, &header);
     json_text(t, "route", t->route ? t->route->name : "");

@@ -18,7 +18,8 @@ enum memo__call_phase { MEMO__CALL_NONE = 0, MEMO__CALL_READY, MEMO__CALL_FLYING
 
 enum { /* flags of an attempt */
     MEMO__TRY_REPORTED = 1, MEMO__TRY_FAILED = 2, MEMO__TRY_IGNORED = 4, MEMO__TRY_OTHER = 8 /* a second candidate was scored */,
-    MEMO__TRY_PANIC = 16, MEMO__TRY_AGAIN = 32 /* the same endpoint again: nothing else was left */, MEMO__TRY_WOULD = 64 /* its endpoint's breaker would have refused, and is only observed */
+    MEMO__TRY_PANIC = 16, MEMO__TRY_AGAIN = 32 /* the same endpoint again: nothing else was left */,
+    MEMO__TRY_WOULD = 64 /* its endpoint's breaker would have refused, and is only observed */
 };
 
 #define MEMO__TICK 1024 /* ns: moments within a call are kept in ticks, up to 73 minutes after its beginning */

@@ -57,8 +57,8 @@ static void limit_stands(const struct memo__plan *p, const struct memo__record *
     out->tokens = tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }
 
-void memo__standing_read(const struct memo__governor *g, const struct memo__plan *p, const struct memo__record *k, const struct memo__route_rule *route,
-                         memo__instant now, struct memo__standing *out)
+void memo__standing_read(const struct memo__governor *g, const struct memo__plan *p, const struct memo__record *k,
+                         const struct memo__route_rule *route, memo__instant now, struct memo__standing *out)
 {
     struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
     *out = (struct memo__standing){ .budget = memo__standing_budget(g) };
@@ -88,8 +88,9 @@ void memo__standing_keep(struct memo__record *k, const struct memo__standing *s)
 void memo__standing_kept(const struct memo__record *k, const struct memo__plan *p, struct memo__standing *out)
 {
     uint8_t i = p ? memo__standing_limit(p, k) : MEMO__NO_INDEX;
-    *out = (struct memo__standing){ .breaker = k->breaker != 0, .phase = (enum memo__breaker_phase)k->breaker_phase, .calls = k->breaker_calls,
-                                    .failed = k->breaker_failed, .slow = k->breaker_slow, .limited = i != MEMO__NO_INDEX, .tokens = k->limit_left, .budget = k->budget };
+    *out = (struct memo__standing){ .breaker = k->breaker != 0, .limited = i != MEMO__NO_INDEX, .phase = (enum memo__breaker_phase)k->breaker_phase,
+                                    .calls = k->breaker_calls, .failed = k->breaker_failed, .slow = k->breaker_slow, .tokens = k->limit_left,
+                                    .budget = k->budget };
     if (out->limited)
         out->limit = (uint32_t)(p->gates[k->route].limits[i].rule - p->service->limits);
 }
@@ -110,7 +111,8 @@ void memo__standing_refusers(const struct memo__governor *g, const struct memo__
     }
 }
 
-void memo__standing_would(const struct memo__governor *g, struct memo__record *k, uint32_t slot, const struct memo__breaker_rule *rule, memo__instant now)
+void memo__standing_would(const struct memo__governor *g, struct memo__record *k, uint32_t slot, const struct memo__breaker_rule *rule,
+                          memo__instant now)
 {
     struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, slot);
     struct memo__breaker_facts f;

@@ -10,9 +10,10 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
-/* Blocks of a service's policy, and the innermost layer that said something in one: who asks "which rule was that?" is answered with its place in the document. */
-enum memo__block { MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER, MEMO__BLOCK_OUTLIER, MEMO__BLOCK_LIMITS, MEMO__BLOCK_CONCURRENCY, MEMO__BLOCK_BALANCE,
-                   MEMO__BLOCK_MAX_STALE, MEMO__BLOCKS };
+/* Blocks of a service's policy, and the innermost layer that said something in one: who asks "which rule was that?" is answered with its place in
+ * the document. */
+enum memo__block { MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER, MEMO__BLOCK_OUTLIER, MEMO__BLOCK_LIMITS, MEMO__BLOCK_CONCURRENCY,
+                   MEMO__BLOCK_BALANCE, MEMO__BLOCK_MAX_STALE, MEMO__BLOCKS };
 enum memo__origin { MEMO__FROM_BUILT_IN = 0, MEMO__FROM_SETTING, MEMO__FROM_DEFAULTS, MEMO__FROM_SERVICE, MEMO__FROM_ROUTE };
 
 #define MEMO__NAME_MAX 64          /* bytes with the NUL: names of services, limits, routes, subsets' values */

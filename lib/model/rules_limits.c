@@ -105,8 +105,8 @@ static void take(struct memo__rules_reader *r, struct memo__service_rules *s, co
             memo__rules_error(r, from->at, "two limits of this service are called \"%s\"", mine->name);
 }
 
-bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from, struct memo__limits_place of,
-                             uint8_t *places, uint32_t *count)
+bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from,
+                             struct memo__limits_place of, uint8_t *places, uint32_t *count)
 {
     struct memo__limit_rule *all;
     uint32_t mark = memo__rules_push(r, MEMO__TEXT("limits"));

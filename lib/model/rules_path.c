@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rules_path.c: which line of which document made that decision? The path of a compiled rule, as findings write it.
  *
- * A block may be said in parts by several layers; the innermost one that says anything about it is named: that is where somebody looks first, and what it does
- * not say it takes over from the next one out. */
+ * A block may be said in parts by several layers; the innermost one that says anything about it is named: that is where somebody looks first, and
+ * what it does not say it takes over from the next one out. */
 #include "model/rules.h"
 
 static const char *const keys[MEMO__BLOCKS] = { "timeout", "retry", "breaker", "outlier", "limits", "concurrency", "balance", "maxStale" };

@@ -122,6 +122,6 @@ bool memo__rules_known(struct memo__text dotted);
 bool memo__rules_routes(struct memo__rules_reader *r, const struct memo__layer *layer, struct memo__service_rules *out);
 /* Limits of one layer into the service: their places go into places[], from *count. origin: enum memo__origin; route: the one that is being read. */
 struct memo__limits_place { uint8_t origin, route; };
-bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from, struct memo__limits_place of,
-                             uint8_t *places, uint32_t *count);
+bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from,
+                             struct memo__limits_place of, uint8_t *places, uint32_t *count);
 #endif

@@ -188,7 +188,7 @@ static const struct memo__rules_key keys[] = {
 
 static void check(struct memo__rules_reader *r, const struct memo__json_node *n, void *target, uint32_t given)
 {
-    static const uint8_t blocks[] = { [3] = MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER }; /* of the keys from "timeout" on; limits know themselves */
+    static const uint8_t blocks[] = { [3] = MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER }; /* of keys; limits know themselves */
     struct memo__route_layer *route = target;
     for (uint32_t i = 3; i < sizeof blocks; i++)
         if (given >> i & 1)
