@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "base/status.h"
 #include "call/directory.h"
+#include "call/standing.h"
 #include "policy/deadline.h"
 #include "policy/gate.h"
 #include "policy/outlier.h"
@@ -18,6 +19,7 @@
 #define APART static __attribute__((noinline)) /* seldom gone: kept out of the way of what every call does */
 #define IN_LINE static inline __attribute__((always_inline))
 #define SPAN_STEP UINT64_C(0x9e3779b97f4a7c15) /* spans are the call's id, which is drawn, moved on: distinct without being drawn again */
+#define LIMIT_BITS (MEMO__GATE_LIMIT_BIT(0) | MEMO__GATE_LIMIT_BIT(1) | MEMO__GATE_LIMIT_BIT(2) | MEMO__GATE_LIMIT_BIT(3))
 #define LEASE_LEAST (1 * MEMO__S) /* of a probe: it lives as long as its call may, and at least so long */
 
 /* The stripe of a reader that has one of its own, as the compiler sees it: what adds to it is one instruction, without a look. */
@@ -155,28 +157,11 @@ static inline void remember_context(struct memo__record *k, const memo_context *
  * it is asked. */
 APART void note(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo__instant now)
 {
-    const struct memo__route_rule *route = route_of(p, k);
-    const struct memo__gate *gate = &p->gates[route - p->service->routes];
-    struct memo__organ *o = k->breaker ? memo__plan_organ(p, k->breaker) : NULL;
+    struct memo__standing s;
     if (k->noted)
         return;
-    k->noted = 1;
-    if (o) {
-        struct memo__breaker_facts f;
-        memo__breaker_read(o->shared, &o->parts, &route->breaker, now, &f);
-        k->breaker_phase = (uint8_t)f.phase;
-        bool closed = f.phase == MEMO__BREAKER_CLOSED; /* the turn emptied the window: what opened it is told then */
-        k->breaker_calls = closed ? f.calls : memo__load(&o->turned_calls);
-        k->breaker_bad = closed ? (f.failed > f.slow ? f.failed : f.slow) : memo__load(&o->turned_bad);
-    }
-    for (uint32_t i = 0; i < gate->limits_count; i++) {
-        struct memo__limiter_facts f = { 0 };
-        if (gate->limits[i].limiter && (i == 0 || i == k->refused_by)) {
-            memo__limiter_read(gate->limits[i].limiter, &gate->limits[i].parts, now, &f);
-            k->limit_left = f.tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)f.tokens;
-        }
-    }
-    k->budget = (uint16_t)(memo__budget_read(&g->budget, &g->budget_parts) / (MEMO__TOKEN / 10));
+    memo__standing_read(g, p, k, route_of(p, k), now, &s);
+    memo__standing_keep(k, &s);
 }
 
 /* What the call sees of the view, now. */
@@ -285,12 +270,22 @@ static inline bool enter_quick(const struct memo__gate *gate, struct memo__strip
     return true;
 }
 
+/* Bits of limits that a keyed gate left some out of, as the route's gate counts them; and those of the others that are asked for. */
+static uint8_t as_in_route(uint8_t bits, const uint8_t *at, uint32_t count, uint8_t others)
+{
+    uint8_t in_route = bits & others;
+    for (uint32_t i = 0; i < count; i++)
+        if (bits & MEMO__GATE_LIMIT_BIT(i))
+            in_route = (uint8_t)(in_route | MEMO__GATE_LIMIT_BIT(at[i]));
+    return in_route;
+}
+
 /* The long way with the hashes of this call's header values; a limit whose header is absent does not hold. */
 APART memo_status enter_keyed(const struct memo__governor *g, const struct memo__plan *p, const struct memo__gate *gate, struct memo__reader *r,
                               struct memo__record *k, const struct wanted *w)
 {
     struct memo__gate keyed = *gate;
-    uint8_t at[MEMO__LIMITS_MAX], taken = 0;
+    uint8_t at[MEMO__LIMITS_MAX];
     keyed.limits_count = 0;
     for (uint32_t i = 0; i < gate->limits_count; i++) {
         struct memo__gate_limit l = gate->limits[i];
@@ -304,10 +299,8 @@ APART memo_status enter_keyed(const struct memo__governor *g, const struct memo_
         keyed.limits[keyed.limits_count++] = l;
     }
     memo_status status = enter(g, p, &keyed, r, k);
-    for (uint32_t i = 0; i < keyed.limits_count; i++)
-        if (k->taken & MEMO__GATE_LIMIT_BIT(i))
-            taken = (uint8_t)(taken | MEMO__GATE_LIMIT_BIT(at[i]));
-    k->taken = taken;
+    k->taken = as_in_route(k->taken, at, keyed.limits_count, 0);
+    k->would = as_in_route(k->would, at, keyed.limits_count, (uint8_t)~LIMIT_BITS);
     return status;
 }
 
@@ -355,6 +348,8 @@ IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, 
         status = p->keyed >> i & 1 ? enter_keyed(g, p, gate, r, k, &wanted) : enter(g, p, gate, r, k);
         if (status != MEMO_OK)
             return refuse(g, p, r->stripe, k, status);
+        if (k->would)
+            note(g, p, k, k->begun);
     }
     count_begun(g, r, route->retry.budget);
     return MEMO_OK;
@@ -436,7 +431,7 @@ APART void tell_returned(struct memo__governor *g, const struct memo__plan *p, m
 
 /* Picks, and enters the endpoint's own breaker if it has one; whoever loses that race picks again. */
 APART memo_status pick_admitted(const struct memo__governor *g, struct memo__pick_request *q, const struct memo__record *k,
-                                const struct memo__route_rule *route, bool observe, struct memo__pick *out, struct memo__permit *permit)
+                                const struct memo__route_rule *route, bool observe, struct memo__pick *out, struct memo__permit *permit, bool *would)
 {
     q->instance_breaker = observe ? NULL : &route->breaker;
     for (;;) {
@@ -444,7 +439,10 @@ APART memo_status pick_admitted(const struct memo__governor *g, struct memo__pic
         if (s != MEMO_OK)
             return s;
         int64_t left = memo__deadline_left(q->now, k->deadline), lease = left > LEASE_LEAST ? left : LEASE_LEAST;
-        if (memo__breaker_admit(memo__fleet_breaker(&g->fleet, out->slot), &route->breaker, q->now, lease, permit) || observe)
+        if (memo__breaker_admit(memo__fleet_breaker(&g->fleet, out->slot), &route->breaker, q->now, lease, permit))
+            return s;
+        *would = observe;
+        if (observe)
             return s;
         if (q->tried_count == MEMO__ATTEMPTS_MAX)
             return MEMO_REFUSED_OPEN;
@@ -461,13 +459,15 @@ static memo_status pick(struct memo__governor *g, const struct memo__plan *p, st
                                     .draw = memo__draw_next(&r->draw), .tried_count = k->attempts, .ejected = memo__load(&g->outlier.ejected) };
     struct memo__try *t = &k->tries[k->attempts];
     struct memo__pick x;
-    bool own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
+    bool would = false, own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
     for (uint32_t i = 0; i < k->attempts; i++)
         q.tried[i] = k->tries[i].slot;
     *t = (struct memo__try){ .permit = { MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 } };
-    memo_status s = own ? pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE, &x, &t->permit) : memo__balance_pick(&q, &x);
+    memo_status s = own ? pick_admitted(g, &q, k, route, route->breaker.mode == MEMO__OBSERVE, &x, &t->permit, &would) : memo__balance_pick(&q, &x);
     if (s != MEMO_OK)
         return s;
+    if (would)
+        memo__standing_would(g, k, x.slot, &route->breaker, now);
     t->slot = x.slot;
     t->score = x.score;
     if (x.other_slot != MEMO__NO_SLOT) {
@@ -475,7 +475,8 @@ static memo_status pick(struct memo__governor *g, const struct memo__plan *p, st
         t->other_score = x.other_score;
         t->flags = MEMO__TRY_OTHER;
     }
-    t->flags |= (uint8_t)((x.flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (x.flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0));
+    t->flags |= (uint8_t)((x.flags & MEMO__PICK_PANIC ? MEMO__TRY_PANIC : 0) | (x.flags & MEMO__PICK_TRIED_AGAIN ? MEMO__TRY_AGAIN : 0) |
+                          (would ? MEMO__TRY_WOULD : 0));
     memo__balance_start(&g->fleet, r->stripe, x.slot);
     return MEMO_OK;
 }
@@ -514,9 +515,11 @@ IN_LINE void attempt_fill(const struct memo__plan *p, const struct memo__view_en
 }
 
 /* A call that cannot go on: after an answer that is no refusal, if there was one. */
-APART memo_status stop(struct memo__governor *g, struct memo__record *k, memo_status status, memo__instant now)
+APART memo_status stop(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k, memo_status status, memo__instant now)
 {
-    note(g, memo__load_acquire(&g->plan), k, now);
+    note(g, p, k, now);
+    if (status == MEMO_REFUSED_OPEN)
+        memo__standing_refusers(g, p, k, pool_of(p, k), &route_of(p, k)->breaker, now);
     k->phase = MEMO__CALL_DONE;
     k->stopped = 1;
     k->status = status;
@@ -533,11 +536,11 @@ APART memo_status next_any(struct memo__governor *g, const struct memo__plan *p,
     int64_t timeout = memo__deadline_attempt(start, k->deadline, route->retry.attempt_timeout);
     memo_status s = timeout == 0 ? MEMO_REFUSED_DEADLINE : view_usable(p, k);
     if (s != MEMO_OK)
-        return stop(g, k, s, now);
+        return stop(g, p, k, s, now);
     if (memo__outlier_due(&g->outlier, now))
         tell_returned(g, p, now);
     if ((s = pick(g, p, r, k, now, route)) != MEMO_OK)
-        return stop(g, k, s, now);
+        return stop(g, p, k, s, now);
     struct memo__try *t = &k->tries[k->attempts++];
     const struct memo__view_entry *e = &p->view->entries[p->by_slot[t->slot]];
     t->generation = e->generation;
@@ -614,29 +617,25 @@ memo_status memo_call_inject(const memo_call *call, const memo_attempt *a, char 
 
 /* report */
 
-static void tell_breaker(struct memo__governor *g, enum memo__breaker_turn turn, const char *subject, const struct memo__breaker_facts *f)
+static void tell_breaker(struct memo__governor *g, enum memo__breaker_turn turn, const struct memo__breaker_rule *rule, const char *subject,
+                         const struct memo__breaker_facts *f)
 {
     static const char *const turns[] = { "", "closed -> open", "half-open -> closed", "half-open -> open" };
     char text[128];
-    (void)snprintf(text, sizeof text, "%s, %u of %u failed, %u slow", turns[turn], f->failed, f->calls, f->slow);
+    bool by_slow = memo__breaker_reached(f->slow, f->calls, rule->slow) && !memo__breaker_reached(f->failed, f->calls, rule->failed);
+    if (by_slow) /* what opened it comes first */
+        (void)snprintf(text, sizeof text, "%s, %u of %u slow, %u failed", turns[turn], f->slow, f->calls, f->failed);
+    else
+        (void)snprintf(text, sizeof text, "%s, %u of %u failed, %u slow", turns[turn], f->failed, f->calls, f->slow);
     struct memo__turn t = { .kind = MEMO_EVENT_BREAKER, .status = turn == MEMO__BREAKER_TURNED_CLOSED ? MEMO_OK : MEMO_REFUSED_OPEN,
                             .service = g->name, .subject = subject, .text = text };
     g->world->turned(g->world, &t);
 }
 
-/* For whoever is refused by it and asks why. */
-static void remember_turn(struct memo__organ *o, const struct memo__breaker_facts *f)
-{
-    if (!o)
-        return;
-    memo__store(&o->turned_calls, f->calls);
-    memo__store(&o->turned_bad, f->failed > f->slow ? f->failed : f->slow);
-}
-
 /* What is not only counted: a turn may come of it. */
 APART void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe s,
                               const struct memo__breaker_rule *rule, const struct memo__permit *permit, memo__instant now, bool failed, bool slow,
-                              struct memo__organ *o, const char *subject)
+                              const char *subject)
 {
     struct memo__breaker_facts f = { 0 };
     bool first = failed || slow || memo__breaker_phase_of(memo__load(&b->word)) != MEMO__BREAKER_CLOSED;
@@ -650,17 +649,17 @@ APART void teach_breaker_slow(struct memo__governor *g, struct memo__breaker *b,
     f.calls += first;
     f.failed += failed;
     f.slow += slow;
-    remember_turn(o, &f);
-    tell_breaker(g, turn, subject, &f);
+    memo__breaker_turned(b, &f); /* for whoever is refused by it and asks why */
+    tell_breaker(g, turn, rule, subject, &f);
 }
 
 IN_LINE void teach_breaker(struct memo__governor *g, struct memo__breaker *b, const struct memo__striped *parts, struct memo__stripe s,
                            const struct memo__breaker_rule *rule, const struct memo__permit *permit, memo__instant now, bool failed, int64_t latency,
-                           struct memo__organ *o, const char *subject)
+                           const char *subject)
 {
     bool slow = rule->slow && latency > rule->slower_than;
     if (__builtin_expect(failed || slow || !memo__breaker_report_good(b, parts, s, *permit, now), 0))
-        teach_breaker_slow(g, b, parts, s, rule, permit, now, failed, slow, o, subject);
+        teach_breaker_slow(g, b, parts, s, rule, permit, now, failed, slow, subject);
 }
 
 static const char *id_of(const struct memo__plan *p, uint32_t slot)
@@ -697,7 +696,7 @@ APART void teach_its_breaker(struct memo__governor *g, const struct memo__plan *
                              memo__instant now, int64_t latency, bool failed, const struct memo__route_rule *route)
 {
     struct memo__striped parts = memo__fleet_breaker_parts(&g->fleet, t->slot);
-    teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, s, &route->breaker, &t->permit, now, failed, latency, NULL, id_of(p, t->slot));
+    teach_breaker(g, memo__fleet_breaker(&g->fleet, t->slot), &parts, s, &route->breaker, &t->permit, now, failed, latency, id_of(p, t->slot));
 }
 
 /* Everybody who learns, learns. o: breaker_of */
@@ -714,7 +713,7 @@ IN_LINE void teach(struct memo__governor *g, const struct memo__plan *p, struct 
             teach_outlier(g, p, t, now, failed);
     }
     if (o)
-        teach_breaker(g, o->shared, &o->parts, s, &route->breaker, &k->permit, now, failed, latency, o, o->name);
+        teach_breaker(g, o->shared, &o->parts, s, &route->breaker, &k->permit, now, failed, latency, o->name);
     if (__builtin_expect(t->permit.epoch != MEMO__NO_EPOCH, 0) && same)
         teach_its_breaker(g, p, s, t, now, latency, failed, route);
 }
@@ -736,7 +735,7 @@ APART void unlearn(struct memo__governor *g, const struct memo__plan *p, struct 
 APART bool decide_again(struct memo__governor *g, struct memo__reader *r, struct memo__record *k, struct memo__try *t, const memo_outcome *o,
                         enum memo__verdict verdict, memo__instant now, const struct memo__route_rule *route)
 {
-    struct memo__retry_plan plan = { .reason = MEMO__RETRY_CANCELLED };
+    struct memo__retry_plan plan = { .reason = verdict == MEMO__IGNORED ? MEMO__RETRY_CANCELLED : MEMO__RETRY_ATTEMPTS };
     if (verdict != MEMO__IGNORED && !g->world->disabled && k->attempts < MEMO__ATTEMPTS_MAX) {
         struct memo__retry_facts f = { .attempt = k->attempts, .kind = o->kind, .http = o->http_status, .grpc = o->grpc_status, .method = k->method,
                                        .sent = o->kind != MEMO_OUTCOME_CONNECT_FAILED, .left = memo__deadline_left(now, k->deadline),
@@ -747,6 +746,7 @@ APART bool decide_again(struct memo__governor *g, struct memo__reader *r, struct
     if (plan.reason == MEMO__RETRY_BUDGET)
         memo__stripe_add64(r->stripe, &memo__governor_part(g, r->stripe.index)->counters.retries_denied, 1);
     t->again = (uint8_t)plan.reason;
+    k->budgets[k->attempts - 1u] = memo__standing_budget(g); /* what this retry left, if it was one */
     int64_t wait_ms = plan.wait / MEMO__MS + (plan.wait % MEMO__MS != 0);
     t->wait_ms = (uint16_t)(wait_ms > UINT16_MAX ? UINT16_MAX : wait_ms);
     k->wait_ms = (uint32_t)(wait_ms > UINT32_MAX ? UINT32_MAX : wait_ms);
@@ -910,6 +910,14 @@ static inline bool holds_permit(const struct memo__plan *p, const struct memo__r
     return k->bulkhead && p->bulkhead && p->bulkhead->id == k->bulkhead;
 }
 
+/* For somebody who asks later: over, and as things stood now. */
+APART void keep(struct memo__governor *g, const struct memo__plan *p, struct memo__record *k)
+{
+    note(g, p, k, k->last);
+    k->phase = MEMO__CALL_ENDED;
+    memo__ring_push(&g->world->ring, k);
+}
+
 APART void end_any(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k)
 {
     struct memo__governor_part *part = memo__governor_part(g, r->stripe.index);
@@ -928,7 +936,7 @@ APART void end_any(struct memo__governor *g, const struct memo__plan *p, struct 
         memo__histogram_add(r->stripe, &part->counters.duration, memo__since(k->last, k->begun));
     }
     if (k->phase == MEMO__CALL_REFUSED || result == MEMO__CALL_FAILED || k->attempts > 1 || slow(g, memo__since(k->last, k->begun)) || k->status)
-        memo__ring_push(&g->world->ring, k);
+        keep(g, p, k);
     memo__stripe_add64(r->stripe, &part->ended, 1);
 }
 
@@ -942,7 +950,7 @@ IN_LINE void end_well(struct memo__governor *g, const struct memo__plan *p, stru
     int64_t took = memo__since(k->last, k->begun);
     memo__histogram_add(s, &part->counters.duration, took);
     if (__builtin_expect(slow(g, took), 0))
-        memo__ring_push(&g->world->ring, k);
+        keep(g, p, k);
     memo__stripe_add64(s, &part->ended, 1);
 }
 

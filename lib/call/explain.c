@@ -4,10 +4,11 @@
  *   call 4f1c  todo GET /todos/7   200 in 26.2 ms, 2 attempts    rules r42   view r1187 live, age <= 0.4 s
  *     0.00 route   default     canary not taken: header x-canary absent
  *     0.00 admit   yes         breaker closed 3/97 failed (opens 50%), limit all 212/500, budget 9.2
- *     0.00 pick    v1b         score 5.1; v2 9.8; v1a ejected 12 s ago: 5 failures
- *     4.31 reset -> retry      GET, budget 8.2, wait 17 ms   [services.todo.retry]
+ *     0.00 pick    v1b         score 5.1; v2 9.8; v1a ejected 12 s ago: 5 failures   [services.todo.outlier]
+ *     4.31 reset -> retry      GET, 795 ms left, budget 8.2, wait 17 ms   [services.todo.retry]
  *    21.40 pick    v2          v1b just tried
- */
+ *
+ * A row is a moment, two columns and remarks; the columns are as wide as this record needs. */
 #include "call/explain.h"
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,12 @@
 #include "base/text.h"
 #include "call/call.h"
 #include "call/directory.h"
+#include "call/standing.h"
 
 #define EJECTED_TOLD 4 /* endpoints named as ejected in one line */
+#define COLUMN 11      /* the second column is at least so wide, */
+#define MOMENT 6       /* and the moments before the first one so wide */
+#define PATH_MAX_BYTES 192
 
 struct telling {
     struct memo__writer w;
@@ -25,6 +30,9 @@ struct telling {
     const struct memo__plan *p;
     const struct memo__route_rule *route; /* NULL: the rules have changed */
     memo__instant now;
+    struct memo__standing s;
+    int moment, column;               /* widths */
+    int blanks;                       /* that are due before the first remark of this row; -1: it has remarks */
 };
 
 static const char *const outcomes[] = { "reply", "connect failed", "reset", "timed out", "protocol error", "cancelled" };
@@ -56,6 +64,16 @@ static double took_ms(const struct memo__record *k)
     return (double)memo__since(k->last, k->begun) / 1e6;
 }
 
+static memo__instant instant_of(const struct memo__record *k, uint32_t ticks)
+{
+    return memo__after(k->begun, (int64_t)ticks * MEMO__TICK);
+}
+
+static int64_t left_ms(const struct memo__record *k, const struct memo__try *y)
+{
+    return memo__since(k->deadline, instant_of(k, y->end)) / MEMO__MS;
+}
+
 /* A number with a point, whatever the host's locale says; right-aligned in `width`. */
 static void put_number(struct telling *t, double value, int decimals, int width)
 {
@@ -76,61 +94,214 @@ static void put_id(struct telling *t, uint32_t slot, uint32_t generation)
     memo__put_text(&t->w, id);
 }
 
-/* What the facts were: noted at the first trouble, else what stands now. */
-struct standing { uint32_t calls, bad, tokens, phase; double budget; uint64_t burst; const char *limit; bool breaker, limited; };
-
-static void standing(const struct telling *t, struct standing *s)
+/* How did it end? A status alone does not say: a call that failed, or that was given up, has none. */
+static const char *result_of(const struct memo__record *k)
 {
-    const struct memo__record *k = t->k;
-    *s = (struct standing){ .calls = k->breaker_calls, .bad = k->breaker_bad, .tokens = k->limit_left, .phase = k->breaker_phase, .budget = k->budget / 10.0, .breaker = k->breaker != 0 };
-    const struct memo__gate *gate = t->route ? &t->p->gates[t->route - t->p->service->routes] : NULL;
-    for (uint32_t i = 0; gate && i < gate->limits_count && !s->limited; i++) {
-        bool refusing = k->refused_kind == MEMO__GATE_LIMIT;
-        if (refusing ? gate->limits[i].rule != &t->p->service->limits[k->refused_by] : !gate->limits[i].limiter)
+    const struct memo__try *last = k->attempts ? &k->tries[k->attempts - 1] : NULL;
+    if (k->stopped)
+        return "stopped";
+    if (memo__refused(k->status))
+        return "refused";
+    if (k->phase == MEMO__CALL_READY || k->phase == MEMO__CALL_FLYING)
+        return "open";
+    if (!last || !(last->flags & MEMO__TRY_REPORTED) || last->flags & MEMO__TRY_IGNORED)
+        return "cancelled";
+    return last->flags & MEMO__TRY_FAILED ? "failed" : "ok";
+}
+
+/* Rules by the place where they stand. */
+
+static void put_block(const struct telling *t, struct memo__writer *w, enum memo__block block)
+{
+    memo__put_rule_path(w, t->p->service, t->k->route, block);
+}
+
+static void put_timeout(const struct telling *t, struct memo__writer *w)
+{
+    if (t->k->deadline == memo__after(t->k->begun, t->route->timeout))
+        put_block(t, w, MEMO__BLOCK_TIMEOUT);
+    else
+        memo__put_text(w, "deadline of the caller");
+}
+
+static void put_subset(const struct telling *t, struct memo__writer *w)
+{
+    if (t->k->subset == MEMO__NO_INDEX)
+        return;
+    memo__put_route_path(w, t->p->service, t->k->route);
+    memo__put_text(w, ".to");
+}
+
+static void put_would(const struct telling *t, struct memo__writer *w)
+{
+    uint32_t would = t->k->would, breakers = MEMO__GATE_BREAKER_BIT(0) | MEMO__GATE_BREAKER_BIT(1);
+    if (would & breakers)
+        put_block(t, w, MEMO__BLOCK_BREAKER);
+    else if (would & ~(breakers | MEMO__GATE_BULKHEAD_BIT))
+        memo__put_limit_path(w, t->p->service, t->s.limit);
+    else if (would)
+        put_block(t, w, MEMO__BLOCK_CONCURRENCY);
+}
+
+/* Which rule refused, stopped or would have? Empty: none did, or nobody can say any more. */
+static const char *refusing_rule(const struct telling *t, char *buf, size_t n)
+{
+    struct memo__writer w;
+    memo__writer_init(&w, buf, n);
+    switch (t->route ? t->k->status : MEMO_REFUSED_NOT_READY) {
+    case MEMO_OK: put_would(t, &w); break;
+    case MEMO_REFUSED_LIMITED: memo__put_limit_path(&w, t->p->service, t->k->refused_by); break;
+    case MEMO_REFUSED_OPEN: put_block(t, &w, MEMO__BLOCK_BREAKER); break;
+    case MEMO_REFUSED_OVERLOADED: put_block(t, &w, MEMO__BLOCK_CONCURRENCY); break;
+    case MEMO_REFUSED_STALE: put_block(t, &w, MEMO__BLOCK_MAX_STALE); break;
+    case MEMO_REFUSED_DEADLINE: put_timeout(t, &w); break;
+    case MEMO_REFUSED_NO_ENDPOINT: put_subset(t, &w); break;
+    default: break;
+    }
+    (void)memo__writer_end(&w);
+    return buf;
+}
+
+/* Which rule decided on another attempt? */
+static const char *retrying_rule(const struct telling *t, const struct memo__try *y, char *buf, size_t n)
+{
+    struct memo__writer w;
+    memo__writer_init(&w, buf, n);
+    if (t->route && y->again == MEMO__RETRY_DEADLINE)
+        put_timeout(t, &w);
+    else if (t->route && y->again != MEMO__RETRY_NOT_NEEDED && y->again != MEMO__RETRY_CANCELLED)
+        put_block(t, &w, MEMO__BLOCK_RETRY);
+    (void)memo__writer_end(&w);
+    return buf;
+}
+
+/* Endpoints that were left out. */
+
+/* The next one from *i on that was ejected at that moment. */
+static const struct memo__view_entry *next_ejected(const struct telling *t, memo__instant at, uint32_t *i, int64_t *ago, uint32_t *failures)
+{
+    while (t->p && t->g && *i < t->p->view->count) {
+        const struct memo__view_entry *e = &t->p->view->entries[(*i)++];
+        const struct memo__endpoint_state *s = memo__fleet_state(&t->g->fleet, e->slot);
+        memo__instant from = memo__load(&s->ejected_at), until = memo__load(&s->ejected_until);
+        if (!until || at < from || at >= until)
             continue;
-        s->limited = true;
-        s->limit = gate->limits[i].rule->name;
-        s->burst = gate->limits[i].rule->burst;
-        if (!k->noted && gate->limits[i].limiter) {
-            struct memo__limiter_facts f;
-            memo__limiter_read(gate->limits[i].limiter, &gate->limits[i].parts, t->now, &f);
-            s->tokens = (uint32_t)f.tokens;
-        }
+        *ago = memo__since(at, from);
+        *failures = memo__load(&s->ejected_failures);
+        return e;
     }
-    struct memo__organ *o = k->breaker && t->p && !k->noted ? memo__plan_organ(t->p, k->breaker) : NULL;
-    if (o && t->route) {
-        struct memo__breaker_facts f;
-        memo__breaker_read(o->shared, &o->parts, &t->route->breaker, t->now, &f);
-        s->calls = f.calls;
-        s->bad = f.failed > f.slow ? f.failed : f.slow;
-        s->phase = (uint32_t)f.phase;
-    }
-    if (!k->noted && t->g)
-        s->budget = (double)memo__budget_read(&t->g->budget, &t->g->budget_parts) / (double)MEMO__TOKEN;
+    return NULL;
+}
+
+/* How many of those whose breakers refused have their counts in the record. */
+static uint32_t refusers_told(const struct memo__record *k)
+{
+    uint32_t most = k->stopped ? memo__record_refusers_most(k) : 0;
+    return k->refusing < most ? k->refusing : most;
 }
 
 /* Text. */
 
-static void line(struct telling *t, double ms, const char *what, const char *which)
+static int width(const char *z)
+{
+    int n = 0;
+    for (; *z; z++)
+        n += ((unsigned char)*z & 0xc0) != 0x80; /* characters, not their further bytes */
+    return n;
+}
+
+/* Before a remark: what stands between it and the column, or the remark before it. */
+static void remark(struct telling *t, const char *separator)
+{
+    if (t->blanks >= 0)
+        memo__put_format(&t->w, "%*s", t->blanks, "");
+    else
+        memo__put_text(&t->w, separator);
+    t->blanks = -1;
+}
+
+static void row(struct telling *t, double ms, const char *what, const char *which)
 {
     memo__put_text(&t->w, "\n");
-    put_number(t, ms, 2, 6);
-    memo__put_format(&t->w, " %-7s %-11s ", what, which);
+    put_number(t, ms, 2, t->moment);
+    memo__put_format(&t->w, " %-7s %s", what, which);
+    t->blanks = t->column - width(which) + 1;
+}
+
+static void text_rule(struct telling *t, const char *path)
+{
+    if (!path[0])
+        return;
+    remark(t, "   ");
+    memo__put_format(&t->w, "[%s]", path);
+}
+
+static const char *ending(const struct memo__try *y, char *buf, size_t n)
+{
+    const char *next = y->again == MEMO__RETRY_YES ? "retry" : "end";
+    if (y->kind == MEMO_OUTCOME_REPLIED)
+        (void)snprintf(buf, n, "%s%d -> %s", y->grpc > 0 ? "grpc " : "", y->grpc > 0 ? y->grpc : y->http, next);
+    else
+        (void)snprintf(buf, n, "%s -> %s", outcomes[y->kind], next);
+    return buf;
+}
+
+/* What has a row of its own: a good answer has not. */
+static bool ending_told(const struct memo__try *y)
+{
+    return y->flags & MEMO__TRY_REPORTED && (y->again == MEMO__RETRY_YES || y->flags & MEMO__TRY_FAILED);
+}
+
+static int wider(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static const char *route_name(const struct telling *t)
+{
+    return t->route ? t->route->name : "(rules changed)";
+}
+
+/* Names and moments may be long; then all rows make room for them. */
+static void measure(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    char buf[MEMO__NAME_MAX];
+    double last = took_ms(k);
+    t->column = wider(COLUMN, width(route_name(t)));
+    for (uint32_t i = 0; i < k->attempts; i++) {
+        const struct memo__try *y = &k->tries[i];
+        id_of(t, y->slot, y->generation, buf, sizeof buf);
+        t->column = wider(t->column, width(buf));
+        if (ending_told(y))
+            t->column = wider(t->column, width(ending(y, buf, sizeof buf)) - 8); /* it has the first column, too */
+        last = ms_of(y->start) > last ? ms_of(y->start) : last;
+    }
+    (void)snprintf(buf, sizeof buf, "%lld.00", (long long)(last + 0.01));
+    t->moment = wider(MOMENT, width(buf));
+}
+
+static void text_end(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    const struct memo__try *last = k->attempts ? &k->tries[k->attempts - 1] : NULL;
+    bool over = k->phase == MEMO__CALL_ENDED, reported = last && last->flags & MEMO__TRY_REPORTED;
+    if (k->status)
+        memo__put_text(&t->w, memo__status_name(k->status));
+    else if (reported && last->kind == MEMO_OUTCOME_REPLIED)
+        memo__put_format(&t->w, "%d", last->http);
+    else if (reported)
+        memo__put_text(&t->w, outcomes[last->kind]);
+    else
+        memo__put_text(&t->w, over ? "cancelled" : last ? "under way" : "not sent yet");
 }
 
 static void text_head(struct telling *t)
 {
     const struct memo__record *k = t->k;
-    memo__put_format(&t->w, "call %04x  %s %s %s   ", (unsigned)(k->id & 0xffff), t->g ? t->g->name : "(service gone)", k->method_text[0] ? k->method_text : "-", k->path);
-    const struct memo__try *last = k->attempts ? &k->tries[k->attempts - 1] : NULL;
-    if (k->status)
-        memo__put_format(&t->w, "%s", memo__status_name(k->status));
-    else if (last && last->flags & MEMO__TRY_REPORTED && last->kind == MEMO_OUTCOME_REPLIED)
-        memo__put_format(&t->w, "%d", last->http);
-    else if (last)
-        memo__put_text(&t->w, last->flags & MEMO__TRY_REPORTED ? outcomes[last->kind] : "under way");
-    else
-        memo__put_text(&t->w, "not sent yet");
+    memo__put_format(&t->w, "call %04x  %s %s %s   ", (unsigned)(k->id >> 48), t->g ? t->g->name : "(service gone)",
+                     k->method_text[0] ? k->method_text : "-", k->path);
+    text_end(t);
     memo__put_text(&t->w, " in ");
     put_number(t, took_ms(k), 1, 0);
     memo__put_format(&t->w, " ms, %u attempt%s    rules r%llu   view r%llu %s", k->attempts, k->attempts == 1 ? "" : "s", (unsigned long long)k->revision,
@@ -142,15 +313,26 @@ static void text_head(struct telling *t)
         memo__put_format(&t->w, ", age <= %lld.%lld s", (long long)((age + 99) / 1000), (long long)((age + 99) % 1000 / 100));
 }
 
-static void text_route(struct telling *t)
+/* The first route that was not taken; NULL: none, or nobody can say any more. */
+static const struct memo__route_rule *not_taken(const struct telling *t, const char **header)
 {
     const struct memo__record *k = t->k;
     const struct memo__service_rules *s = t->route ? t->p->service : NULL;
-    line(t, 0, "route", t->route ? t->route->name : "(rules changed)");
     if (!s || !k->why || k->why_route >= s->routes_count)
+        return NULL;
+    *header = k->why_want < s->wants_count ? s->wants[k->why_want] : "?";
+    return &s->routes[k->why_route];
+}
+
+static void text_route(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    const char *header;
+    const struct memo__route_rule *first = not_taken(t, &header);
+    row(t, 0, "route", route_name(t));
+    if (!first)
         return;
-    const struct memo__route_rule *first = &s->routes[k->why_route];
-    const char *header = k->why_want < s->wants_count ? s->wants[k->why_want] : "?";
+    remark(t, "");
     memo__put_format(&t->w, "%s not taken: ", first->name);
     if (k->why == MEMO__ROUTE_METHOD)
         memo__put_format(&t->w, "method %s", k->method_text[0] ? k->method_text : "unknown");
@@ -160,52 +342,102 @@ static void text_route(struct telling *t)
         memo__put_format(&t->w, "header %s %s", header, k->why == MEMO__ROUTE_HEADER_ABSENT ? "absent" : "differs");
 }
 
+static void put_share(struct telling *t, uint32_t ppm)
+{
+    uint32_t part = ppm % 10000, digits = 4;
+    memo__put_format(&t->w, "%u", ppm / 10000);
+    for (; part && part % 10 == 0; part /= 10)
+        digits--;
+    if (part)
+        memo__put_format(&t->w, ".%0*u", (int)digits, part);
+    memo__put_text(&t->w, "%");
+}
+
+/* "448/501 slow (opens 80%, slower than 600 ms)". */
+static void put_bad(struct telling *t, uint32_t bad, uint32_t calls, const char *how, uint32_t share, int64_t slower_than)
+{
+    memo__put_format(&t->w, "%u/%u %s", bad, calls, how);
+    if (!share)
+        return;
+    memo__put_text(&t->w, " (opens ");
+    put_share(t, share);
+    if (slower_than) {
+        memo__put_text(&t->w, ", slower than ");
+        put_number(t, (double)slower_than / 1e6, slower_than % MEMO__MS ? 3 : 0, 0);
+        memo__put_text(&t->w, " ms");
+    }
+    memo__put_text(&t->w, ")");
+}
+
+struct window { uint32_t phase, calls, failed, slow; };
+
+/* What opened it; of a closed one, every share that its rule has. A slow answer is no failure. */
+static void put_breaker(struct telling *t, const struct window *b)
+{
+    static const struct memo__breaker_rule nothing = { 0 };
+    const struct memo__breaker_rule *rule = t->route ? &t->route->breaker : &nothing;
+    bool closed = b->phase == MEMO__BREAKER_CLOSED;
+    bool failed = !closed && memo__breaker_reached(b->failed, b->calls, rule->failed);
+    bool slow = !closed && memo__breaker_reached(b->slow, b->calls, rule->slow);
+    if (!failed && !slow) {
+        failed = rule->failed || !rule->slow || b->failed;
+        slow = b->slow || !failed;
+    }
+    memo__put_format(&t->w, "%s ", phases[b->phase % 3]);
+    if (failed)
+        put_bad(t, b->failed, b->calls, "failed", rule->failed, 0);
+    if (slow) {
+        memo__put_text(&t->w, failed ? ", " : "");
+        put_bad(t, b->slow, b->calls, "slow", rule->slow, rule->slower_than);
+    }
+}
+
 static void text_admit(struct telling *t)
 {
     const struct memo__record *k = t->k;
-    struct standing s;
-    standing(t, &s);
+    const struct memo__standing *s = &t->s;
+    char path[PATH_MAX_BYTES];
     bool refused = memo__refused(k->status) && !k->stopped;
-    line(t, 0, "admit", refused ? "no" : k->would ? "observed" : "yes");
+    row(t, 0, "admit", refused ? "no" : k->would ? "observed" : "yes");
+    remark(t, "");
     if (refused)
         memo__put_format(&t->w, "%s: ", memo__status_name(k->status));
-    const char *comma = "";
-    if (s.breaker) {
-        memo__put_format(&t->w, "breaker %s %u/%u failed", phases[s.phase % 3], s.bad, s.calls);
-        if (t->route && t->route->breaker.failed)
-            memo__put_format(&t->w, " (opens %u%%)", t->route->breaker.failed / 10000);
-        if (k->probe)
-            memo__put_text(&t->w, ", as a probe");
-        comma = ", ";
+    if (s->breaker) {
+        memo__put_text(&t->w, "breaker ");
+        put_breaker(t, &(struct window){ (uint32_t)s->phase, s->calls, s->failed, s->slow });
+        memo__put_text(&t->w, k->probe ? ", as a probe, " : ", ");
     }
-    if (s.limited) {
-        memo__put_format(&t->w, "%slimit %s %u/%llu", comma, s.limit, s.tokens, (unsigned long long)s.burst);
-        comma = ", ";
+    if (s->limited && t->route) {
+        const struct memo__limit_rule *l = &t->p->service->limits[s->limit];
+        memo__put_format(&t->w, "limit %s %u/%llu, ", l->name, s->tokens, (unsigned long long)l->burst);
     }
-    if (k->status == MEMO_REFUSED_OVERLOADED && t->p) {
-        memo__put_format(&t->w, "%sconcurrency %u reached", comma, t->p->service->concurrency.max);
-        comma = ", ";
-    }
-    memo__put_format(&t->w, "%sbudget ", comma);
-    put_number(t, s.budget, 1, 0);
-    if (k->would)
+    if (k->status == MEMO_REFUSED_OVERLOADED && t->route)
+        memo__put_format(&t->w, "concurrency %u reached, ", t->p->service->concurrency.max);
+    memo__put_format(&t->w, "budget %u.%u", s->budget / 10, s->budget % 10);
+    if (k->would && !refused)
         memo__put_text(&t->w, "; would have been refused, but it is only observed");
+    if (refused || (k->would && !k->status))
+        text_rule(t, refusing_rule(t, path, sizeof path));
 }
 
-/* Those that were ejected when this attempt was picked. */
-static void text_ejected(struct telling *t, memo__instant at)
+/* Those that were ejected at that moment, and the rule that did it. */
+static void text_ejected(struct telling *t, memo__instant at, const char *separator)
 {
-    uint32_t told = 0;
-    for (uint32_t i = 0; t->p && t->g && i < t->p->view->count && told < EJECTED_TOLD; i++) {
-        const struct memo__view_entry *e = &t->p->view->entries[i];
-        const struct memo__endpoint_state *s = memo__fleet_state(&t->g->fleet, e->slot);
-        memo__instant from = memo__load(&s->ejected_at), until = memo__load(&s->ejected_until);
-        if (!until || at < from || at >= until)
-            continue;
-        told++;
-        memo__put_format(&t->w, "; %s ejected %lld s ago: %u failures", memo__view_text(t->p->view, e->id), (long long)(memo__since(at, from) / MEMO__S),
-                         memo__load(&s->ejected_failures));
+    char path[PATH_MAX_BYTES];
+    struct memo__writer w;
+    uint32_t i = 0, told = 0, failures;
+    int64_t ago;
+    const struct memo__view_entry *e;
+    for (; told < EJECTED_TOLD && (e = next_ejected(t, at, &i, &ago, &failures)); told++) {
+        remark(t, separator);
+        memo__put_format(&t->w, "%s ejected %lld s ago: %u failures", memo__view_text(t->p->view, e->id), (long long)(ago / MEMO__S), failures);
+        separator = "; ";
     }
+    memo__writer_init(&w, path, sizeof path);
+    if (told && t->route)
+        put_block(t, &w, MEMO__BLOCK_OUTLIER);
+    (void)memo__writer_end(&w);
+    text_rule(t, path);
 }
 
 static void put_score(struct telling *t, const char *before, float score)
@@ -214,67 +446,115 @@ static void put_score(struct telling *t, const char *before, float score)
     put_number(t, (double)score, 1, 0);
 }
 
+static struct window would_window(const struct memo__record *k)
+{
+    return (struct window){ k->would_phase, k->would_calls, k->would_failed, k->would_slow };
+}
+
+/* The endpoint's own breaker would have refused this attempt; the first one of a call has its counts. */
+static void text_would(struct telling *t, uint32_t i)
+{
+    const struct memo__record *k = t->k;
+    char path[PATH_MAX_BYTES];
+    struct memo__writer w;
+    if (!(k->tries[i].flags & MEMO__TRY_WOULD))
+        return;
+    remark(t, "; ");
+    memo__put_text(&t->w, "its breaker ");
+    if (k->would_number == i + 1) {
+        struct window b = would_window(k);
+        put_breaker(t, &b);
+        memo__put_text(&t->w, ": ");
+    }
+    memo__put_text(&t->w, "would have refused, but it is only observed");
+    memo__writer_init(&w, path, sizeof path);
+    if (t->route)
+        put_block(t, &w, MEMO__BLOCK_BREAKER);
+    (void)memo__writer_end(&w);
+    text_rule(t, path);
+}
+
 static void text_try(struct telling *t, uint32_t i)
 {
     const struct memo__try *y = &t->k->tries[i];
     char id[MEMO__NAME_MAX];
     id_of(t, y->slot, y->generation, id, sizeof id);
-    line(t, ms_of(y->start), "pick", id);
-    if (y->score > 0)
+    row(t, ms_of(y->start), "pick", id);
+    if (y->score > 0) {
+        remark(t, "");
         put_score(t, "score ", y->score);
+    }
     if (y->flags & MEMO__TRY_OTHER) {
-        memo__put_text(&t->w, "; ");
+        remark(t, "; ");
         put_id(t, y->other_slot, y->other_generation);
         put_score(t, " ", y->other_score);
     }
     for (uint32_t j = 0; j < i; j++) {
-        memo__put_text(&t->w, y->score > 0 || j ? "; " : "");
+        remark(t, "; ");
         put_id(t, t->k->tries[j].slot, t->k->tries[j].generation);
         memo__put_text(&t->w, " just tried");
     }
-    if (y->flags & MEMO__TRY_AGAIN)
-        memo__put_text(&t->w, "; tried again: nothing else is left");
-    if (y->flags & MEMO__TRY_PANIC)
-        memo__put_text(&t->w, "; panic: too few are pickable, ejection is ignored");
-    text_ejected(t, memo__after(t->k->begun, (int64_t)y->start * MEMO__TICK));
-}
-
-static void outcome_text(const struct memo__try *y, char *buf, size_t n)
-{
-    if (y->kind == MEMO_OUTCOME_REPLIED && y->grpc > 0)
-        (void)snprintf(buf, n, "grpc %d", y->grpc);
-    else if (y->kind == MEMO_OUTCOME_REPLIED)
-        (void)snprintf(buf, n, "%d", y->http);
-    else
-        (void)snprintf(buf, n, "%s", outcomes[y->kind]);
+    if (y->flags & MEMO__TRY_AGAIN) {
+        remark(t, "; ");
+        memo__put_text(&t->w, "tried again: nothing else is left");
+    }
+    if (y->flags & MEMO__TRY_PANIC) {
+        remark(t, "; ");
+        memo__put_text(&t->w, "panic: too few are pickable, ejection is ignored");
+    }
+    text_would(t, i);
+    text_ejected(t, instant_of(t->k, y->start), "; ");
 }
 
 static void text_outcome(struct telling *t, uint32_t i)
 {
     const struct memo__record *k = t->k;
     const struct memo__try *y = &k->tries[i];
-    char what[32], both[64];
-    if (!(y->flags & MEMO__TRY_REPORTED))
+    char what[64], path[PATH_MAX_BYTES];
+    if (!ending_told(y))
         return;
-    bool retried = y->again == MEMO__RETRY_YES;
-    if (!retried && !(y->flags & MEMO__TRY_FAILED))
-        return;
-    outcome_text(y, what, sizeof what);
-    (void)snprintf(both, sizeof both, "%s -> %s", what, retried ? "retry" : "end");
     memo__put_text(&t->w, "\n");
-    put_number(t, ms_of(y->end), 2, 6);
-    memo__put_format(&t->w, " %-19s ", both);
-    double left = (double)memo__since(k->deadline, memo__after(k->begun, (int64_t)y->end * MEMO__TICK)) / 1e6;
+    put_number(t, ms_of(y->end), 2, t->moment);
+    memo__put_format(&t->w, " %s", ending(y, what, sizeof what));
+    t->blanks = t->column + 8 - width(what) + 1;
+    remark(t, "");
+    bool retried = y->again == MEMO__RETRY_YES, of_budget = retried || y->again == MEMO__RETRY_BUDGET;
     if (retried)
-        memo__put_format(&t->w, "%s, %lld ms left, budget %u.%u, wait %u ms", k->method_text[0] ? k->method_text : "-", (long long)left, k->budget / 10, k->budget % 10, y->wait_ms);
+        memo__put_format(&t->w, "%s, ", k->method_text[0] ? k->method_text : "-");
     else
-        memo__put_format(&t->w, "no retry: %s, %lld ms left", memo__retry_reason_text((enum memo__retry_reason)y->again), (long long)left);
-    if (t->p)
-        memo__put_format(&t->w, "   [%s%s.retry]", t->p->service->name[0] ? "services." : "defaults", t->p->service->name);
+        memo__put_format(&t->w, "no retry: %s, ", memo__retry_reason_text((enum memo__retry_reason)y->again));
+    memo__put_format(&t->w, "%lld ms left", (long long)left_ms(k, y));
+    if (of_budget)
+        memo__put_format(&t->w, ", budget %u.%u", k->budgets[i] / 10, k->budgets[i] % 10);
+    if (retried)
+        memo__put_format(&t->w, ", wait %u ms", y->wait_ms);
+    text_rule(t, retrying_rule(t, y, path, sizeof path));
+}
+
+static void text_stop(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    const char *separator = ": ";
+    char path[PATH_MAX_BYTES];
+    row(t, took_ms(k), "stop", memo__status_name(k->status));
+    t->blanks = -1;
+    for (uint32_t i = 0; i < refusers_told(k); i++) {
+        const struct memo__refusing *r = &k->refusers[memo__record_refuser(i)];
+        remark(t, separator);
+        put_id(t, r->slot, r->generation);
+        memo__put_text(&t->w, " ");
+        put_breaker(t, &(struct window){ r->phase, r->calls, r->failed, r->slow });
+        separator = "; ";
+    }
+    if (k->refusing > refusers_told(k))
+        memo__put_format(&t->w, "; and %u more", k->refusing - refusers_told(k));
+    text_rule(t, refusing_rule(t, path, sizeof path));
+    text_ejected(t, k->last, separator);
 }
 
 static void text(struct telling *t)
 {
+    measure(t);
     text_head(t);
     if (t->k->status != MEMO_REFUSED_NOT_READY)
         text_route(t);
@@ -284,7 +564,7 @@ static void text(struct telling *t)
         text_outcome(t, i);
     }
     if (t->k->stopped)
-        line(t, took_ms(t->k), "stop", memo__status_name(t->k->status));
+        text_stop(t);
     memo__put_text(&t->w, "\n");
 }
 
@@ -296,15 +576,47 @@ static void json_text(struct telling *t, const char *key, const char *value)
     memo__put_json(&t->w, memo__text_of(value));
 }
 
+/* What nobody can say is null. */
+static void json_known(struct telling *t, const char *key, const char *value)
+{
+    if (value[0])
+        json_text(t, key, value);
+    else
+        memo__put_format(&t->w, ",\"%s\":null", key);
+}
+
 static void json_number(struct telling *t, const char *key, double value)
 {
     memo__put_format(&t->w, ",\"%s\":", key);
     put_number(t, value, 3, 0);
 }
 
-static void json_try(struct telling *t, uint32_t i)
+static const char *truth(bool b)
+{
+    return b ? "true" : "false";
+}
+
+static void json_outcome(struct telling *t, uint32_t i)
 {
     const struct memo__try *y = &t->k->tries[i];
+    char path[PATH_MAX_BYTES];
+    json_text(t, "outcome", outcomes[y->kind]);
+    json_number(t, "end_ms", ms_of(y->end));
+    memo__put_format(&t->w, ",\"http_status\":%d,\"grpc_status\":%d,\"failed\":%s,\"retried\":%s,\"wait_ms\":%u", y->http, y->grpc,
+                     truth(y->flags & MEMO__TRY_FAILED), truth(y->again == MEMO__RETRY_YES), y->wait_ms);
+    json_text(t, "retry_reason", memo__retry_reason_text((enum memo__retry_reason)y->again));
+    memo__put_format(&t->w, ",\"left_ms\":%lld", (long long)left_ms(t->k, y));
+    if (y->again == MEMO__RETRY_NOT_NEEDED)
+        memo__put_text(&t->w, ",\"budget\":null"); /* nobody asked it */
+    else
+        json_number(t, "budget", t->k->budgets[i] / 10.0);
+    json_known(t, "rule", retrying_rule(t, y, path, sizeof path));
+}
+
+static void json_try(struct telling *t, uint32_t i)
+{
+    const struct memo__record *k = t->k;
+    const struct memo__try *y = &k->tries[i];
     char id[MEMO__NAME_MAX];
     id_of(t, y->slot, y->generation, id, sizeof id);
     memo__put_format(&t->w, "%s{\"number\":%u", i ? "," : "", i + 1);
@@ -317,45 +629,120 @@ static void json_try(struct telling *t, uint32_t i)
         json_text(t, "other", id);
         json_number(t, "other_score", (double)y->other_score);
     }
-    memo__put_format(&t->w, ",\"panic\":%s,\"tried_again\":%s", y->flags & MEMO__TRY_PANIC ? "true" : "false", y->flags & MEMO__TRY_AGAIN ? "true" : "false");
-    if (y->flags & MEMO__TRY_REPORTED) {
-        json_text(t, "outcome", outcomes[y->kind]);
-        json_number(t, "end_ms", ms_of(y->end));
-        memo__put_format(&t->w, ",\"http_status\":%d,\"grpc_status\":%d,\"failed\":%s,\"retried\":%s,\"wait_ms\":%u", y->http, y->grpc,
-                         y->flags & MEMO__TRY_FAILED ? "true" : "false", y->again == MEMO__RETRY_YES ? "true" : "false", y->wait_ms);
-        json_text(t, "retry_reason", memo__retry_reason_text((enum memo__retry_reason)y->again));
-    }
+    memo__put_format(&t->w, ",\"panic\":%s,\"tried_again\":%s,\"observed\":%s", truth(y->flags & MEMO__TRY_PANIC), truth(y->flags & MEMO__TRY_AGAIN),
+                     truth(y->flags & MEMO__TRY_WOULD));
+    if (y->flags & MEMO__TRY_WOULD && k->would_number == i + 1)
+        memo__put_format(&t->w, ",\"breaker\":\"%s\",\"breaker_calls\":%u,\"breaker_failed\":%u,\"breaker_slow\":%u", phases[k->would_phase % 3],
+                         k->would_calls, k->would_failed, k->would_slow);
+    if (y->flags & MEMO__TRY_REPORTED)
+        json_outcome(t, i);
     memo__put_text(&t->w, "}");
 }
 
-static void json(struct telling *t)
+static void json_head(struct telling *t)
 {
     const struct memo__record *k = t->k;
-    struct standing s;
-    standing(t, &s);
     memo__put_format(&t->w, "{\"call\":\"%016llx\",\"rules_revision\":%llu,\"view_revision\":%llu", (unsigned long long)k->id, (unsigned long long)k->revision,
                      (unsigned long long)k->view_revision);
     json_text(t, "service", t->g ? t->g->name : "");
     json_text(t, "method", k->method_text);
     json_text(t, "path", k->path);
     json_text(t, "status", memo__status_name(k->status));
+    json_text(t, "result", result_of(k));
     json_text(t, "view_state", memo__view_state_name(k->view_state));
-    json_text(t, "route", t->route ? t->route->name : "");
+    if (k->age_ms < 0)
+        memo__put_text(&t->w, ",\"age_max_ms\":null");
+    else
+        memo__put_format(&t->w, ",\"age_max_ms\":%lld", (long long)k->age_ms);
     json_number(t, "took_ms", took_ms(k));
-    memo__put_format(&t->w, ",\"admitted\":%s,\"observed\":%s", k->stopped || !memo__refused(k->status) ? "true" : "false", k->would ? "true" : "false");
-    if (s.breaker) {
-        json_text(t, "breaker", phases[s.phase % 3]);
-        memo__put_format(&t->w, ",\"breaker_calls\":%u,\"breaker_failed\":%u", s.calls, s.bad);
+}
+
+static void json_route(struct telling *t)
+{
+    static const char *const reasons[] = { [MEMO__ROUTE_METHOD] = "method", [MEMO__ROUTE_PATH] = "path",
+                                           [MEMO__ROUTE_HEADER_ABSENT] = "header absent", [MEMO__ROUTE_HEADER_DIFFERS] = "header differs" };
+    const char *header;
+    const struct memo__route_rule *first = not_taken(t, &header);
+    json_text(t, "route", t->route ? t->route->name : "");
+    if (!first || t->k->why >= sizeof reasons / sizeof *reasons) {
+        memo__put_text(&t->w, ",\"route_not_taken\":null");
+        return;
     }
-    if (s.limited) {
-        json_text(t, "limit", s.limit);
-        memo__put_format(&t->w, ",\"limit_tokens\":%u,\"limit_burst\":%llu", s.tokens, (unsigned long long)s.burst);
+    memo__put_text(&t->w, ",\"route_not_taken\":{\"name\":");
+    memo__put_json(&t->w, memo__text_of(first->name));
+    json_text(t, "reason", reasons[t->k->why]);
+    json_known(t, "header", t->k->why == MEMO__ROUTE_METHOD || t->k->why == MEMO__ROUTE_PATH ? "" : header);
+    memo__put_text(&t->w, "}");
+}
+
+static void json_admit(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    const struct memo__standing *s = &t->s;
+    char path[PATH_MAX_BYTES];
+    memo__put_format(&t->w, ",\"admitted\":%s,\"observed\":%s", truth(k->stopped || !memo__refused(k->status)), truth(k->would));
+    json_known(t, "rule", refusing_rule(t, path, sizeof path));
+    if (s->breaker) {
+        json_text(t, "breaker", phases[s->phase % 3]);
+        memo__put_format(&t->w, ",\"breaker_calls\":%u,\"breaker_failed\":%u,\"breaker_slow\":%u", s->calls, s->failed, s->slow);
     }
-    json_number(t, "budget", s.budget);
+    if (s->limited && t->route) {
+        const struct memo__limit_rule *l = &t->p->service->limits[s->limit];
+        json_text(t, "limit", l->name);
+        memo__put_format(&t->w, ",\"limit_tokens\":%u,\"limit_burst\":%llu", s->tokens, (unsigned long long)l->burst);
+    }
+    json_number(t, "budget", s->budget / 10.0);
+}
+
+/* Who was left out when the last attempt was picked, or the call was stopped. */
+static void json_left_out(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    memo__instant at = k->stopped || !k->attempts ? k->last : instant_of(k, k->tries[k->attempts - 1].start);
+    const struct memo__view_entry *e;
+    uint32_t i = 0, failures;
+    int64_t ago;
+    char id[MEMO__NAME_MAX];
+    memo__put_text(&t->w, ",\"ejected\":[");
+    for (uint32_t told = 0; told < EJECTED_TOLD && (e = next_ejected(t, at, &i, &ago, &failures)); told++) {
+        memo__put_format(&t->w, "%s{\"failures\":%u", told ? "," : "", failures);
+        json_text(t, "endpoint", memo__view_text(t->p->view, e->id));
+        json_number(t, "ago_ms", (double)ago / 1e6);
+        memo__put_text(&t->w, "}");
+    }
+    memo__put_text(&t->w, "],\"refusing\":[");
+    for (i = 0; i < refusers_told(k); i++) {
+        const struct memo__refusing *r = &k->refusers[memo__record_refuser(i)];
+        memo__put_format(&t->w, "%s{\"calls\":%u,\"failed\":%u,\"slow\":%u", i ? "," : "", r->calls, r->failed, r->slow);
+        id_of(t, r->slot, r->generation, id, sizeof id);
+        json_text(t, "endpoint", id);
+        json_text(t, "breaker", phases[r->phase % 3]);
+        memo__put_text(&t->w, "}");
+    }
+    memo__put_text(&t->w, "]");
+}
+
+static void json(struct telling *t)
+{
+    json_head(t);
+    json_route(t);
+    json_admit(t);
+    json_left_out(t);
     memo__put_text(&t->w, ",\"attempts\":[");
-    for (uint32_t i = 0; i < k->attempts; i++)
+    for (uint32_t i = 0; i < t->k->attempts; i++)
         json_try(t, i);
     memo__put_text(&t->w, "]}");
+}
+
+/* Noted at the first trouble, else what stands now. */
+static void standing(struct telling *t)
+{
+    if (t->k->noted)
+        memo__standing_kept(t->k, t->route ? t->p : NULL, &t->s);
+    else if (t->g && t->route)
+        memo__standing_read(t->g, t->p, t->k, t->route, t->now, &t->s);
+    else if (t->g)
+        t->s.budget = memo__standing_budget(t->g);
 }
 
 memo_status memo__explain(const struct memo__record *k, const char *format, char *buf, size_t n, size_t *need)
@@ -382,6 +769,7 @@ memo_status memo__explain(const struct memo__record *k, const char *format, char
         }
         t.route = t.p->rules->revision == k->revision && k->route < t.p->service->routes_count ? &t.p->service->routes[k->route] : NULL;
     }
+    standing(&t);
     if (as_json)
         json(&t);
     else

@@ -28,7 +28,6 @@ struct memo__organ {
     enum memo__organ_kind kind;
     uint64_t shape;                 /* what its memory depends on */
     char name[MEMO__NAME_MAX];      /* "service", a route's or a limit's name */
-    uint32_t turned_calls, turned_bad; /* a breaker's window as it stood when it opened last; relaxed */
     void *shared;                   /* struct memo__breaker, memo__limiter, memo__keyed or memo__bulkhead */
     struct memo__striped parts;     /* none for a keyed limit */
 };

@@ -16,7 +16,7 @@
 #include "net/httpd.h"
 
 #define LAST_MOST 1024
-#define RECORD_BYTES 8192 /* one rendered record */
+#define RECORD_BYTES 16384 /* one rendered record */
 
 struct memo__admin {
     struct memo__engine *engine;

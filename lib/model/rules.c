@@ -176,8 +176,10 @@ static bool read_document(struct memo__rules_reader *r, struct memo__rules *out)
     struct memo__layer layer = built_in;
     const struct memo__json_node *root = r->json ? memo__json_root(r->json) : NULL, *defaults;
     uint32_t mark = 0;
-    if (r->options && r->options->default_timeout > 0)
+    if (r->options && r->options->default_timeout > 0) {
         layer.timeout = r->options->default_timeout;
+        layer.from[MEMO__BLOCK_TIMEOUT] = MEMO__FROM_SETTING;
+    }
     if (root) {
         memo__rules_object(r, root, &memo__document_block, out);
         if (root->type != MEMO__JSON_OBJECT)

@@ -10,6 +10,12 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
+/* Blocks of a service's policy, and the innermost layer that said something in one: who asks "which rule was that?" is answered with its place in
+ * the document. */
+enum memo__block { MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER, MEMO__BLOCK_OUTLIER, MEMO__BLOCK_LIMITS, MEMO__BLOCK_CONCURRENCY,
+                   MEMO__BLOCK_BALANCE, MEMO__BLOCK_MAX_STALE, MEMO__BLOCKS };
+enum memo__origin { MEMO__FROM_BUILT_IN = 0, MEMO__FROM_SETTING, MEMO__FROM_DEFAULTS, MEMO__FROM_SERVICE, MEMO__FROM_ROUTE };
+
 #define MEMO__NAME_MAX 64          /* bytes with the NUL: names of services, limits, routes, subsets' values */
 #define MEMO__ATTEMPTS_MAX 5       /* of one call; gRPC clamps to the same */
 #define MEMO__LIMITS_MAX 4         /* limits that hold for one call, service and route together */
@@ -75,6 +81,7 @@ struct memo__limit_rule {
     int64_t period;
     uint64_t burst;                /* 1 to 2^32-1; default: what a second lets through, at least 1 */
     uint8_t by_header;             /* index into wants, or MEMO__NO_INDEX: one bucket for all */
+    uint8_t from, from_route, from_index; /* enum memo__origin, of which route, and the place in the list there */
 };
 
 struct memo__concurrency_rule {
@@ -129,7 +136,8 @@ struct memo__route_rule {
     struct memo__breaker_rule breaker;   /* scope route: this route has its own (if on); else the service's, the same in every route */
     uint32_t limits_count;
     uint8_t limits[MEMO__LIMITS_MAX];    /* indexes into the service's limits */
-    uint64_t unused[3];                  /* 1,024 bytes: an index is a shift */
+    uint8_t from[MEMO__BLOCKS];          /* enum memo__origin */
+    uint64_t unused[2];                  /* 1,024 bytes: an index is a shift */
 };
 
 _Static_assert(sizeof(struct memo__route_rule) == 1024, "an index is a shift");
@@ -176,6 +184,10 @@ int32_t memo__rules_compile_with(const struct memo__alloc *a, const struct memo_
 void memo__rules_free(struct memo__rules *r);
 /* The entry for a service, or the defaults; never NULL. */
 const struct memo__service_rules *memo__rules_for(const struct memo__rules *r, struct memo__text service);
+/* Where a rule is in its document: "services.todo.routes[0].retry", "defaults.retry", "setting default_timeout", "built-in retry". */
+void memo__put_rule_path(struct memo__writer *w, const struct memo__service_rules *s, uint32_t route, enum memo__block block);
+void memo__put_limit_path(struct memo__writer *w, const struct memo__service_rules *s, uint32_t limit); /* "services.todo.limits[0]" */
+void memo__put_route_path(struct memo__writer *w, const struct memo__service_rules *s, uint32_t route); /* "services.todo.routes[0]" */
 /* The bit of a method, 0 if unknown. */
 uint32_t memo__method_bit(struct memo__text method);
 #endif

@@ -29,15 +29,37 @@ static void elsewhere(struct memo__rules_reader *r, const struct memo__json_node
     (void)field;
 }
 
+/* In the places of enum memo__block: a bit of `given` is a block. */
 #define POLICY \
-    { "timeout", memo__read_duration, AT(timeout), MEMO__MS, MEMO__DAY, NULL, NULL }, \
-    { "retry", memo__read_block, AT(retry), 0, 0, &memo__retry_block, NULL }, \
-    { "breaker", memo__read_block, AT(breaker), 0, 0, &memo__breaker_block, NULL }, \
-    { "outlier", memo__read_block, AT(outlier), 0, 0, &memo__outlier_block, NULL }, \
-    { "limits", memo__read_limits, AT(limits), 0, 0, &memo__limit_block, NULL }, \
-    { "concurrency", memo__read_block, AT(concurrency), 0, 0, &memo__concurrency_block, NULL }, \
-    { "balance", memo__read_block, AT(balance), 0, 0, &memo__balance_block, NULL }, \
-    { "maxStale", read_max_stale, AT(max_stale), MEMO__MS, 365 * MEMO__DAY, NULL, NULL }
+    [MEMO__BLOCK_TIMEOUT] = { "timeout", memo__read_duration, AT(timeout), MEMO__MS, MEMO__DAY, NULL, NULL }, \
+    [MEMO__BLOCK_RETRY] = { "retry", memo__read_block, AT(retry), 0, 0, &memo__retry_block, NULL }, \
+    [MEMO__BLOCK_BREAKER] = { "breaker", memo__read_block, AT(breaker), 0, 0, &memo__breaker_block, NULL }, \
+    [MEMO__BLOCK_OUTLIER] = { "outlier", memo__read_block, AT(outlier), 0, 0, &memo__outlier_block, NULL }, \
+    [MEMO__BLOCK_LIMITS] = { "limits", memo__read_limits, AT(limits), 0, 0, &memo__limit_block, NULL }, \
+    [MEMO__BLOCK_CONCURRENCY] = { "concurrency", memo__read_block, AT(concurrency), 0, 0, &memo__concurrency_block, NULL }, \
+    [MEMO__BLOCK_BALANCE] = { "balance", memo__read_block, AT(balance), 0, 0, &memo__balance_block, NULL }, \
+    [MEMO__BLOCK_MAX_STALE] = { "maxStale", read_max_stale, AT(max_stale), MEMO__MS, 365 * MEMO__DAY, NULL, NULL }
+
+static void said_by(struct memo__layer *layer, uint32_t given, enum memo__origin who)
+{
+    for (uint32_t i = 0; i < MEMO__BLOCKS; i++)
+        if (given >> i & 1)
+            layer->from[i] = (uint8_t)who;
+}
+
+static void check_defaults(struct memo__rules_reader *r, const struct memo__json_node *n, void *target, uint32_t given)
+{
+    (void)r;
+    (void)n;
+    said_by(target, given, MEMO__FROM_DEFAULTS);
+}
+
+static void check_service(struct memo__rules_reader *r, const struct memo__json_node *n, void *target, uint32_t given)
+{
+    (void)r;
+    (void)n;
+    said_by(target, given, MEMO__FROM_SERVICE);
+}
 
 static const struct memo__rules_key defaults_keys[] = { POLICY };
 static const struct memo__rules_key service_keys[] = {
@@ -55,6 +77,6 @@ static const struct memo__rules_key document_keys[] = {
     { "inbound", NULL, 0, 0, 0, NULL, NULL },
 };
 
-const struct memo__rules_block memo__defaults_block = { MEMO__KEYS(defaults_keys), NULL, NULL, NULL };
-const struct memo__rules_block memo__service_block = { MEMO__KEYS(service_keys), NULL, NULL, NULL };
+const struct memo__rules_block memo__defaults_block = { MEMO__KEYS(defaults_keys), NULL, NULL, check_defaults };
+const struct memo__rules_block memo__service_block = { MEMO__KEYS(service_keys), NULL, NULL, check_service };
 const struct memo__rules_block memo__document_block = { MEMO__KEYS(document_keys), NULL, NULL, NULL };

@@ -89,10 +89,13 @@ void memo__read_limits(struct memo__rules_reader *r, const struct memo__json_nod
 }
 
 /* One limit into the service's, at its end. */
-static void take(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limit_read *from)
+static void take(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limit_read *from, struct memo__limits_place of)
 {
     struct memo__limit_rule *mine = &s->limits[s->limits_count];
     *mine = from->rule;
+    mine->from = of.origin;
+    mine->from_route = of.route;
+    mine->from_index = (uint8_t)from->index;
     if (mine->mode == MEMO__MODE_UNSAID)
         mine->mode = s->mode;
     if (from->header[0])
@@ -102,7 +105,8 @@ static void take(struct memo__rules_reader *r, struct memo__service_rules *s, co
             memo__rules_error(r, from->at, "two limits of this service are called \"%s\"", mine->name);
 }
 
-bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from, uint8_t *places, uint32_t *count)
+bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from,
+                             struct memo__limits_place of, uint8_t *places, uint32_t *count)
 {
     struct memo__limit_rule *all;
     uint32_t mark = memo__rules_push(r, MEMO__TEXT("limits"));
@@ -118,7 +122,7 @@ bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_
             memo__rules_error(r, from->limit[i].at, "one limit too many: at most %d hold for one call, the service's and the route's together, and %d for one service",
                               MEMO__LIMITS_MAX, MEMO__NO_INDEX);
         else {
-            take(r, s, &from->limit[i]);
+            take(r, s, &from->limit[i], of);
             places[(*count)++] = (uint8_t)s->limits_count++;
         }
         memo__rules_pop(r, mine);

@@ -68,6 +68,7 @@ struct memo__layer {
     struct memo__concurrency_rule concurrency;
     struct memo__balance_rule balance;
     struct memo__limits_read limits;
+    uint8_t from[MEMO__BLOCKS];                      /* enum memo__origin */
     const struct memo__json_node *routes;            /* read when the rest of the service is known */
 };
 
@@ -119,6 +120,8 @@ bool memo__rules_known(struct memo__text dotted);
 
 /* Routes, read onto the service's layer. */
 bool memo__rules_routes(struct memo__rules_reader *r, const struct memo__layer *layer, struct memo__service_rules *out);
-/* Limits of one layer into the service: their places go into places[], from *count. */
-bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from, uint8_t *places, uint32_t *count);
+/* Limits of one layer into the service: their places go into places[], from *count. origin: enum memo__origin; route: the one that is being read. */
+struct memo__limits_place { uint8_t origin, route; };
+bool memo__rules_take_limits(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__limits_read *from,
+                             struct memo__limits_place of, uint8_t *places, uint32_t *count);
 #endif

@@ -188,7 +188,11 @@ static const struct memo__rules_key keys[] = {
 
 static void check(struct memo__rules_reader *r, const struct memo__json_node *n, void *target, uint32_t given)
 {
-    const struct memo__route_layer *route = target;
+    static const uint8_t blocks[] = { [3] = MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER }; /* of keys; limits know themselves */
+    struct memo__route_layer *route = target;
+    for (uint32_t i = 3; i < sizeof blocks; i++)
+        if (given >> i & 1)
+            route->rule.from[blocks[i]] = MEMO__FROM_ROUTE;
     if (!(given & 1))
         memo__rules_error(r, n->at, "\"name\" is missing: records and metrics call a route by it");
     if (strcmp(route->rule.name, "default") == 0)
@@ -203,6 +207,7 @@ static struct memo__route_layer plain(const struct memo__layer *layer, const str
     struct memo__route_layer route = { .rule = { .when = { .methods = MEMO__ANY_METHOD }, .timeout = layer->timeout, .retry = layer->retry, .breaker = layer->breaker } };
     if (route.rule.breaker.mode == MEMO__MODE_UNSAID)
         route.rule.breaker.mode = s->mode;
+    memcpy(route.rule.from, layer->from, sizeof route.rule.from);
     return route;
 }
 
@@ -227,7 +232,8 @@ static bool read_route(struct memo__rules_reader *r, const struct memo__json_nod
     if (out->routes_count && matches_all(&out->routes[out->routes_count - 1].when))
         memo__rules_warning(r, n->at, "never reached: the route \"%s\" before it matches every call", out->routes[out->routes_count - 1].name);
     out->routes_count++;
-    return memo__rules_take_limits(r, out, &route.limits, into->limits, &into->limits_count);
+    struct memo__limits_place mine = { MEMO__FROM_ROUTE, (uint8_t)(out->routes_count - 1) };
+    return memo__rules_take_limits(r, out, &route.limits, mine, into->limits, &into->limits_count);
 }
 
 bool memo__rules_routes(struct memo__rules_reader *r, const struct memo__layer *layer, struct memo__service_rules *out)
@@ -236,7 +242,7 @@ bool memo__rules_routes(struct memo__rules_reader *r, const struct memo__layer *
     uint32_t count = 0, index = 0, mark = r->path_bytes;
     const struct memo__json_node *list = layer->routes;
 
-    if (!memo__rules_take_limits(r, out, &layer->limits, places, &count))
+    if (!memo__rules_take_limits(r, out, &layer->limits, (struct memo__limits_place){ layer->from[MEMO__BLOCK_LIMITS], 0 }, places, &count))
         return false;
     if (list) {
         mark = memo__rules_push(r, MEMO__TEXT("routes"));

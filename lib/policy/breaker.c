@@ -173,7 +173,7 @@ struct sums { uint64_t calls, failed, slow; };
 
 static bool over(const struct memo__breaker_rule *rule, const struct sums *s)
 {
-    return (rule->failed && s->failed && s->failed * 1000000 >= s->calls * rule->failed) || (rule->slow && s->slow && s->slow * 1000000 >= s->calls * rule->slow);
+    return memo__breaker_reached(s->failed, s->calls, rule->failed) || memo__breaker_reached(s->slow, s->calls, rule->slow);
 }
 
 /* Adds what of a part lies in the window that ends with bucket `number`. */
@@ -260,4 +260,22 @@ void memo__breaker_read(const struct memo__breaker *b, const struct memo__stripe
     *out = (struct memo__breaker_facts){ memo__breaker_phase_of(word), clip(s.calls), clip(s.failed), clip(s.slow), 0 };
     if (out->phase == MEMO__BREAKER_OPEN)
         out->opens_until = memo__after(now - elapsed(word, now), rule->open_for);
+}
+
+void memo__breaker_turned(struct memo__breaker *b, const struct memo__breaker_facts *f)
+{
+    memo__store(&b->turned_calls, f->calls);
+    memo__store(&b->turned_failed, f->failed);
+    memo__store(&b->turned_slow, f->slow);
+}
+
+void memo__breaker_why(const struct memo__breaker *b, const struct memo__striped *parts, const struct memo__breaker_rule *rule, memo__instant now,
+                       struct memo__breaker_facts *out)
+{
+    memo__breaker_read(b, parts, rule, now, out);
+    if (out->phase == MEMO__BREAKER_CLOSED)
+        return;
+    out->calls = memo__load(&b->turned_calls);
+    out->failed = memo__load(&b->turned_failed);
+    out->slow = memo__load(&b->turned_slow);
 }

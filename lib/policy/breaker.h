@@ -29,7 +29,8 @@ enum memo__breaker_turn { MEMO__BREAKER_NOTHING = 0, MEMO__BREAKER_OPENED, MEMO_
 struct memo__breaker { /* shared; read by every call, written at turns and by probes only */
     uint64_t word;
     uint64_t leases[MEMO__BREAKER_PROBES]; /* epoch, mark and expiry of each probe under way; of another epoch or expired: free */
-    uint64_t unused[7];
+    uint32_t turned_calls, turned_failed, turned_slow; /* its window at the last turn, which emptied it: for whoever asks why; relaxed */
+    uint32_t unused[11];
 };
 
 struct memo__breaker_bucket { uint32_t calls, failed, slow; };
@@ -67,6 +68,14 @@ enum memo__breaker_turn memo__breaker_report(struct memo__breaker *b, const stru
                                              const struct memo__breaker_rule *rule, struct memo__permit permit, memo__instant now, bool failed, bool slow);
 void memo__breaker_read(const struct memo__breaker *b, const struct memo__striped *parts, const struct memo__breaker_rule *rule, memo__instant now,
                         struct memo__breaker_facts *out);
+
+/* Why is it as it is? As read; but of one that is not closed, the counts that opened it, if memo__breaker_turned was told them. */
+void memo__breaker_why(const struct memo__breaker *b, const struct memo__striped *parts, const struct memo__breaker_rule *rule, memo__instant now,
+                       struct memo__breaker_facts *out);
+/* What was in the window when it turned. */
+void memo__breaker_turned(struct memo__breaker *b, const struct memo__breaker_facts *f);
+/* Are so many of the calls bad that a share of the rule is reached? ppm 0: it says none. */
+static inline bool memo__breaker_reached(uint64_t bad, uint64_t calls, uint32_t ppm) { return ppm && bad && bad * 1000000 >= calls * ppm; }
 
 static inline enum memo__breaker_phase memo__breaker_phase_of(uint64_t word) { return (enum memo__breaker_phase)(word & 3); }
 static inline uint32_t memo__breaker_epoch_of(uint64_t word) { return (uint32_t)(word >> 7) & 0x1ffff; }

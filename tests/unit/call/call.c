@@ -448,7 +448,7 @@ START_TEST(slow_calls_open_too)
         ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 200), 0);
         memo_call_end(&k);
     }
-    ck_assert_str_eq(stage_turned(&s, MEMO_EVENT_BREAKER)->text, "closed -> open, 0 of 4 failed, 3 slow");
+    ck_assert_str_eq(stage_turned(&s, MEMO_EVENT_BREAKER)->text, "closed -> open, 3 of 4 slow, 0 failed");
     ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_REFUSED_OPEN);
     stage_end(&s);
 }

@@ -18,7 +18,7 @@ static char text[16384];
 /* Text without what a draw decides: the call's own number. */
 static const char *told(memo_call *k)
 {
-    memo__record_of(k)->id = 0x1234567890ab4f1c;
+    memo__record_of(k)->id = 0x4f1c567890ab1234;
     ck_assert_int_eq(memo_call_explain(k, "text", text, sizeof text, NULL), MEMO_OK);
     return text;
 }
@@ -109,10 +109,10 @@ START_TEST(a_retry_as_text)
                    "call 4f1c  todo GET /todos/7   200 in 26.2 ms, 2 attempts    rules r1   view r1 live, age <= 0.4 s\n"
                    "  0.00 route   default     canary not taken: header x-canary absent\n"
                    "  0.00 admit   yes         breaker closed 0/0 failed (opens 50%%), limit all 49/50, budget 10.0\n"
-                   "  0.00 pick    %s         \n"
-                   "  4.31 reset -> retry      GET, 795 ms left, budget 10.0, wait 17 ms   [services.todo.retry]\n"
-                   " 21.31 pick    %s         %.3s just tried\n",
-                   first, second, first);
+                   "  0.00 pick    %s\n"
+                   "  4.31 reset -> retry      GET, 795 ms left, budget 9.0, wait 17 ms   [services.todo.retry]\n"
+                   " 21.31 pick    %s         %s just tried\n",
+                   first[1] == '1' ? "v1a" : "v2", second, first[1] == '1' ? "v1a" : "v2");
     ck_assert_str_eq(told(&k), want);
     memo_call_end(&k);
     stage_end(&s);
@@ -205,10 +205,10 @@ START_TEST(a_failure_as_text)
     ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_TIMED_OUT, 0), 0);
     ck_assert_str_eq(told(&k),
                      "call 4f1c  todo POST /todos/7   timed out in 3.0 ms, 1 attempt    rules r1   view r1 live, age <= 0.0 s\n"
-                     "  0.00 route   default     \n"
+                     "  0.00 route   default\n"
                      "  0.00 admit   yes         budget 10.0\n"
                      "  0.00 pick    v1a         score 0.0\n"
-                     "  3.00 timed out -> end    no retry: method, 4997 ms left   [defaults.retry]\n");
+                     "  3.00 timed out -> end    no retry: method, 4997 ms left   [built-in retry]\n");
     memo_call_end(&k);
     stage_end(&s);
 }
@@ -227,8 +227,8 @@ START_TEST(refusals_as_text)
     ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_OK);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_REFUSED_LIMITED);
     ck_assert_str_eq(told(&k), "call 4f1c  todo GET /todos/7   MEMO_REFUSED_LIMITED in 0.0 ms, 0 attempts    rules r1   view r1 live, age <= 0.0 s\n"
-                               "  0.00 route   default     \n"
-                               "  0.00 admit   no          MEMO_REFUSED_LIMITED: limit all 0/1, budget 10.0\n");
+                               "  0.00 route   default\n"
+                               "  0.00 admit   no          MEMO_REFUSED_LIMITED: limit all 0/1, budget 10.0   [services.todo.limits[0]]\n");
     node j = json(&k);
     ck_assert(!truth(j, "admitted"));
     ck_assert(is(j, "status", "MEMO_REFUSED_LIMITED"));
@@ -237,13 +237,15 @@ START_TEST(refusals_as_text)
     ck_assert_int_eq(stage_rules(&s, RULES("\"concurrency\":{\"max\":1},\"breaker\":{\"minCalls\":2,\"openWhen\":{\"failed\":\"50%\"}},\"retry\":{\"attempts\":1}")), MEMO_OK);
     ck_assert_int_eq(stage_open(&s, &held, &a, "GET"), MEMO_OK);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_REFUSED_OVERLOADED);
-    ck_assert_ptr_nonnull(strstr(told(&k), "admit   no          MEMO_REFUSED_OVERLOADED: breaker closed 0/0 failed (opens 50%), concurrency 1 reached, budget 10.0\n"));
+    ck_assert_ptr_nonnull(strstr(told(&k), "admit   no          MEMO_REFUSED_OVERLOADED: breaker closed 0/0 failed (opens 50%), concurrency "
+                                           "1 reached, budget 10.0   [services.todo.concurrency]\n"));
     memo_call_end(&k);
     memo_call_end(&held);
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_REFUSED_OPEN);
-    ck_assert_ptr_nonnull(strstr(told(&k), "admit   no          MEMO_REFUSED_OPEN: breaker open 2/2 failed (opens 50%), budget 10.0\n")); /* what opened it */
+    ck_assert_ptr_nonnull(strstr(told(&k), "admit   no          MEMO_REFUSED_OPEN: breaker open 2/2 failed (opens 50%), budget 10.0   "
+                                           "[services.todo.breaker]\n")); /* what opened it */
     memo_call_end(&k);
     stage_pass(&s, 5 * S);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
@@ -262,9 +264,9 @@ START_TEST(stopped_as_text)
     ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_REFUSED_NO_ENDPOINT);
     ck_assert_str_eq(told(&k), "call 4f1c  todo GET /todos/7   MEMO_REFUSED_NO_ENDPOINT in 0.0 ms, 0 attempts    rules r1   view r1 live, age <= 0.0 s\n"
-                               "  0.00 route   canary      \n"
+                               "  0.00 route   canary\n"
                                "  0.00 admit   yes         budget 10.0\n"
-                               "  0.00 stop    MEMO_REFUSED_NO_ENDPOINT \n");
+                               "  0.00 stop    MEMO_REFUSED_NO_ENDPOINT   [services.todo.routes[0].to]\n");
     ck_assert(truth(json(&k), "admitted"));
     memo_call_end(&k);
     const char *before = strdup(text), *after; /* kept for somebody who asks later: the same story */
@@ -280,7 +282,7 @@ START_TEST(stopped_as_text)
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_REFUSED_NO_ENDPOINT);
     ck_assert_ptr_nonnull(strstr(told(&k), "\n  2.00 stop    MEMO_REFUSED_NO_ENDPOINT"));
     (void)json(&k);
-        json_done();
+    json_done();
     memo_call_end(&k);
     stage_end(&s);
 }
@@ -380,7 +382,8 @@ START_TEST(panic_and_observe)
     ck_assert_int_eq(stage_rules(&s, RULES("\"limits\":[{\"name\":\"all\",\"mode\":\"observe\",\"rate\":\"1/h\",\"burst\":1}]")), MEMO_OK);
     ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_OK);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
-    ck_assert_ptr_nonnull(strstr(told(&k), "admit   observed    limit all 0/1, budget 10.0; would have been refused, but it is only observed"));
+    ck_assert_ptr_nonnull(strstr(told(&k), "admit   observed    limit all 0/1, budget 10.0; would have been refused, but it is only "
+                                           "observed   [services.todo.limits[0]]\n"));
     node j = json(&k);
     ck_assert(truth(j, "observed"));
     json_done();
@@ -424,6 +427,396 @@ START_TEST(strange_names)
     node j = json(&k);
     ck_assert(is(item(member(j, "attempts"), 0), "endpoint", "x\"y\\z\xc3\xa4"));
     json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* One call by a user. */
+static memo_status by_user(memo_call *k, const char *user, const char *path)
+{
+    const memo_header h[] = { { "x-user", user, 0, 0 } };
+    memo_call_facts f = MEMO_INIT(memo_call_facts);
+    *k = (memo_call)MEMO_INIT(memo_call);
+    f.method = "GET";
+    f.path = path;
+    f.headers = h;
+    f.headers_count = user ? 1 : 0;
+    return memo_call_begin(k, s.service, &f);
+}
+
+/* A refusal tells the tokens of the limit that refused: never those of another one. */
+START_TEST(whose_tokens)
+{
+    memo_call k, before;
+    stage_begin(&s, RULES("\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":60},"
+                          "{\"name\":\"per-user\",\"rate\":\"1/h\",\"burst\":2,\"by\":\"header:x-user\"}]"));
+    ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(by_user(&before, "ann", "/"), MEMO_OK);
+    ck_assert_int_eq(by_user(&k, "ann", "/"), MEMO_REFUSED_LIMITED);
+    ck_assert_ptr_nonnull(strstr(told(&k), "MEMO_REFUSED_LIMITED: limit per-user 0/2, budget 10.0   [services.todo.limits[1]]\n"));
+    node j = json(&k);
+    ck_assert(is(j, "limit", "per-user") && is(j, "rule", "services.todo.limits[1]") && is(j, "result", "refused"));
+    ck_assert_double_eq(number(j, "limit_tokens"), 0);
+    ck_assert_double_eq(number(j, "limit_burst"), 2);
+    json_done();
+    memo_call_end(&k);
+    ck_assert_int_eq(stage_rules(&s, "{\"memo\":1,\"services\":{\"todo\":{\"routes\":["
+                                     "{\"name\":\"ra\",\"when\":{\"path\":\"/a\"},\"limits\":[{\"name\":\"la\",\"rate\":\"1/h\",\"burst\":60}]},"
+                                     "{\"name\":\"rb\",\"when\":{\"path\":\"/b\"},\"limits\":[{\"name\":\"lb\",\"rate\":\"1/h\",\"burst\":1}]}]}}}"),
+                     MEMO_OK);
+    ck_assert_int_eq(by_user(&before, NULL, "/b"), MEMO_OK);
+    ck_assert_int_eq(by_user(&k, NULL, "/b"), MEMO_REFUSED_LIMITED);
+    ck_assert_ptr_nonnull(strstr(told(&k), "MEMO_REFUSED_LIMITED: limit lb 0/1, budget 10.0   [services.todo.routes[1].limits[0]]\n"));
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* A limit by header that is only observed, behind one whose header is absent: its own tokens, and its own place. */
+START_TEST(whose_tokens_observed)
+{
+    memo_call k, before;
+    stage_begin(&s, RULES("\"limits\":[{\"name\":\"per-team\",\"rate\":\"1/h\",\"by\":\"header:x-team\"},"
+                          "{\"name\":\"per-user\",\"mode\":\"observe\",\"rate\":\"1/h\",\"burst\":2,\"by\":\"header:x-user\"}]"));
+    ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
+    ck_assert_int_eq(by_user(&before, "ann", "/"), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(told(&before), "admit   yes         limit per-user 1/2, budget 10.0\n"));
+    ck_assert_int_eq(by_user(&before, "ann", "/"), MEMO_OK);
+    ck_assert_int_eq(by_user(&k, "ann", "/"), MEMO_OK);
+    stage_pass(&s, 7200 * S); /* what stood there when it was decided, whenever it is asked */
+    ck_assert_ptr_nonnull(strstr(told(&k), "admit   observed    limit per-user 0/2, budget 10.0; would have been refused, but it is only "
+                                           "observed   [services.todo.limits[1]]\n"));
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+static void slowly(int64_t took, int32_t kind)
+{
+    memo_call k;
+    memo_attempt a;
+    ck_assert_int_eq(stage_open(&s, &k, &a, "POST"), MEMO_OK);
+    stage_pass(&s, took);
+    (void)stage_report(&k, &a, kind, 200);
+    memo_call_end(&k);
+}
+
+/* A slow answer is no failure: what opened the breaker is called by its name, and both are counted. */
+START_TEST(slow_is_not_failed)
+{
+    memo_call k;
+    memo_attempt a;
+    stage_begin(&s, RULES("\"timeout\":\"9s\",\"breaker\":{\"minCalls\":5,\"openWhen\":{\"failed\":\"50%\",\"slow\":\"80%\",\"slowerThan\":\"600ms\"}}"));
+    ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
+    slowly(601 * MS, 0);
+    slowly(601 * MS, 0);
+    slowly(MS, MEMO_OUTCOME_RESET);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(told(&k), "yes         breaker closed 1/3 failed (opens 50%), 2/3 slow (opens 80%, slower than 600 ms), budget"));
+    memo_call_end(&k);
+    slowly(601 * MS, 0);
+    slowly(601 * MS, 0);
+    ck_assert_str_eq(stage_turned(&s, MEMO_EVENT_BREAKER)->text, "closed -> open, 4 of 5 slow, 1 failed");
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_REFUSED_OPEN);
+    ck_assert_ptr_nonnull(strstr(told(&k), "MEMO_REFUSED_OPEN: breaker open 4/5 slow (opens 80%, slower than 600 ms), budget 10.0   "
+                                           "[services.todo.breaker]\n"));
+    node j = json(&k);
+    ck_assert_double_eq(number(j, "breaker_calls"), 5);
+    ck_assert_double_eq(number(j, "breaker_failed"), 1);
+    ck_assert_double_eq(number(j, "breaker_slow"), 4);
+    json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+    stage_begin(&s, RULES("\"timeout\":\"9s\",\"breaker\":{\"openWhen\":{\"failed\":\"off\",\"slow\":\"12.5%\",\"slowerThan\":\"1500us\"}}"));
+    ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(told(&k), "breaker closed 0/0 slow (opens 12.5%, slower than 1.500 ms), budget"));
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* The rule on a line is where the document says it, and no guess by the service's name. */
+START_TEST(where_the_rule_stands)
+{
+    static const struct { const char *rules, *path; } t[] = {
+        { "{\"memo\":1,\"services\":{\"todo\":{\"routes\":[{\"name\":\"r\",\"when\":{\"path\":\"/todos/*\"},\"retry\":{\"attempts\":2}}]}}}",
+          "[services.todo.routes[0].retry]" },
+        { "{\"memo\":1,\"services\":{\"todo\":{\"retry\":{\"attempts\":2}}}}", "[services.todo.retry]" },
+        { "{\"memo\":1,\"defaults\":{\"retry\":{\"attempts\":2}},\"services\":{\"todo\":{\"timeout\":\"1s\"}}}", "[defaults.retry]" },
+        { "{\"memo\":1,\"services\":{\"todo\":{\"timeout\":\"1s\"}}}", "[built-in retry]" },
+        { NULL, "[built-in retry]" } };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        memo_call k;
+        memo_attempt a;
+        stage_begin(&s, t[i].rules);
+        ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
+        ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+        ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_RESET, 0), 1);
+        ck_assert_msg(strstr(told(&k), t[i].path) != NULL, "not told: %s, but: %s", t[i].path, text);
+        memo_call_end(&k);
+        stage_end(&s);
+    }
+}
+END_TEST
+
+/* Nobody's rule: the caller's own deadline; and the rules' timeout, where it is theirs. */
+START_TEST(whose_deadline)
+{
+    memo_call k = MEMO_INIT(memo_call);
+    memo_call_facts f = MEMO_INIT(memo_call_facts);
+    memo_attempt a = MEMO_INIT(memo_attempt);
+    stage_begin(&s, RULES("\"timeout\":\"800ms\",\"maxStale\":\"1s\""));
+    ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
+    for (int own = 0; own < 2; own++) {
+        f.method = "GET";
+        f.timeout_ms = own ? 500 : 0;
+        ck_assert_int_eq(memo_call_begin(&k, s.service, &f), MEMO_OK);
+        ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+        s.now += 900 * MS;
+        ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_TIMED_OUT, 0), 0);
+        ck_assert_ptr_nonnull(strstr(told(&k), own ? "no retry: no time left, 0 ms left   [deadline of the caller]\n"
+                                                   : "no retry: no time left, 0 ms left   [services.todo.timeout]\n"));
+        memo_call_end(&k);
+    }
+    stage_pass(&s, 2 * S);
+    ck_assert_int_eq(memo_call_begin(&k, s.service, &f), MEMO_REFUSED_STALE);
+    ck_assert_ptr_nonnull(strstr(told(&k), "MEMO_REFUSED_STALE: budget 10.0   [services.todo.maxStale]\n"));
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* Every retry spends, and its line says what is left; who has all attempts used was not cancelled. */
+START_TEST(the_budget_moves)
+{
+    memo_call k;
+    memo_attempt a;
+    stage_begin(&s, RULES("\"retry\":{\"attempts\":5,\"budget\":\"0%\"}"));
+    ck_assert_int_eq(stage_rules(&s, RULES("\"retry\":{\"attempts\":5,\"budget\":\"0.1%\",\"backoff\":{\"initial\":\"1ms\",\"max\":\"1ms\"}}")), MEMO_OK);
+    ck_assert_int_eq(stage_view(&s, TWO), MEMO_OK);
+    for (int call = 0; call < 3; call++) {
+        ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+        while (stage_report(&k, &a, MEMO_OUTCOME_RESET, 0))
+            ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+        (void)told(&k);
+        if (call == 0) {
+            ck_assert_ptr_nonnull(strstr(text, "budget 10.0\n"));
+            ck_assert_ptr_nonnull(strstr(text, "left, budget 9.0, wait"));
+            ck_assert_ptr_nonnull(strstr(text, "left, budget 6.0, wait"));
+            ck_assert_ptr_nonnull(strstr(text, "no retry: attempts used, "));
+            node attempts = member(json(&k), "attempts");
+            for (int i = 0; i < 5; i++) {
+                ck_assert_double_eq_tol(number(item(attempts, i), "budget"), i < 4 ? 9 - i : 6, 0.001);
+                ck_assert_double_gt(number(item(attempts, i), "left_ms"), 0);
+                ck_assert(is(item(attempts, i), "rule", "services.todo.retry"));
+            }
+            json_done();
+        } else if (call == 2)
+            ck_assert_ptr_nonnull(strstr(text, "no retry: budget, "));
+        memo_call_end(&k);
+    }
+    ck_assert_ptr_nonnull(strstr(text, "ms left, budget 0.0   [services.todo.retry]\n"));
+    stage_end(&s);
+}
+END_TEST
+
+#define OWN(more) RULES("\"breaker\":{\"scope\":\"instance\"," more "\"minCalls\":2,\"openWhen\":{\"failed\":\"50%\"}}," \
+                        "\"outlier\":\"off\",\"retry\":{\"attempts\":1},\"balance\":{\"policy\":\"round-robin\"}")
+
+/* Refused by the breakers of the endpoints: which, and why each. */
+START_TEST(instances_that_refuse)
+{
+    memo_call k;
+    memo_attempt a;
+    stage_begin(&s, OWN(""));
+    ck_assert_int_eq(stage_view(&s, "v1a=10.0.0.1:80 v1b=10.0.0.2:80 v1c=10.0.0.3:80 v1d=10.0.0.4:80 v1e=10.0.0.5:80"), MEMO_OK);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_REFUSED_OPEN);
+    ck_assert_ptr_nonnull(strstr(told(&k), "  0.00 admit   yes         budget 10.0\n"
+                                           "  0.00 stop    MEMO_REFUSED_OPEN: v1a open 2/2 failed (opens 50%); v1b open 2/2 failed (opens 50%); "
+                                           "v1c open 2/2 failed (opens 50%); v1d open 2/2 failed (opens 50%); and 1 more   [services.todo.breaker]\n"));
+    node j = json(&k);
+    ck_assert(is(j, "result", "stopped") && is(j, "rule", "services.todo.breaker"));
+    node first = item(member(j, "refusing"), 0);
+    ck_assert(is(first, "endpoint", "v1a") && is(first, "breaker", "open"));
+    ck_assert_double_eq(number(first, "calls"), 2);
+    ck_assert_double_eq(number(first, "failed"), 2);
+    ck_assert_double_eq(number(first, "slow"), 0);
+    json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* Four attempts leave room for two that refuse, and disturb none of what was tried. */
+START_TEST(instances_that_refuse_after_attempts)
+{
+    memo_call k;
+    memo_attempt a;
+    stage_begin(&s, RULES("\"breaker\":{\"scope\":\"instance\",\"minCalls\":1,\"openWhen\":{\"failed\":\"50%\"}},"
+                          "\"outlier\":\"off\",\"retry\":{\"attempts\":5},\"balance\":{\"policy\":\"round-robin\"}"));
+    ck_assert_int_eq(stage_view(&s, "v1a=10.0.0.1:80 v1b=10.0.0.2:80 v1c=10.0.0.3:80 v1d=10.0.0.4:80"), MEMO_OK);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_RESET, 0), 1);
+        ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    }
+    ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_RESET, 0), 1);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_REFUSED_OPEN);
+    ck_assert_ptr_nonnull(strstr(told(&k), "stop    MEMO_REFUSED_OPEN: v1a open 1/1 failed (opens 50%); v1b open 1/1 failed (opens 50%); "
+                                           "and 2 more   [services.todo.breaker]\n"));
+    ck_assert_ptr_null(strstr(text, "(gone)"));
+    (void)json(&k);
+    json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* Only observed: who would have refused shows what opened it, as the service's breaker and as an endpoint's. */
+START_TEST(observed_breakers_have_counts)
+{
+    memo_call k;
+    memo_attempt a;
+    stage_begin(&s, RULES("\"breaker\":{\"mode\":\"observe\",\"minCalls\":2,\"openWhen\":{\"failed\":\"50%\"}},\"retry\":{\"attempts\":1}"));
+    ck_assert_int_eq(stage_view(&s, "v1a=10.0.0.1:80"), MEMO_OK);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(told(&k), "admit   observed    breaker open 2/2 failed (opens 50%), budget 10.0; would have been refused, "
+                                           "but it is only observed   [services.todo.breaker]\n"));
+    ck_assert(is(json(&k), "rule", "services.todo.breaker"));
+    json_done();
+    memo_call_end(&k);
+    ck_assert_int_eq(stage_rules(&s, OWN("\"mode\":\"observe\",")), MEMO_OK);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(told(&k), "pick    v1a         its breaker open 2/2 failed (opens 50%): would have refused, but it is only "
+                                           "observed   [services.todo.breaker]\n"));
+    node first = item(member(json(&k), "attempts"), 0);
+    ck_assert(truth(first, "observed") && is(first, "breaker", "open"));
+    ck_assert_double_eq(number(first, "breaker_failed"), 2);
+    json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+static bool result_is(memo_call *k, const char *want)
+{
+    bool same = is(json(k), "result", want);
+    json_done();
+    return same;
+}
+
+/* A status is MEMO_OK for all that was neither refused nor stopped: the result tells them apart, also of a record that is kept. */
+START_TEST(results)
+{
+    static const struct { int32_t kind, http; const char *result; } t[] = {
+        { MEMO_OUTCOME_REPLIED, 200, "ok" }, { MEMO_OUTCOME_REPLIED, 500, "failed" }, { MEMO_OUTCOME_RESET, 0, "failed" },
+        { MEMO_OUTCOME_CANCELLED, 0, "cancelled" } };
+    memo_call k;
+    memo_attempt a;
+    struct memo__record kept;
+    stage_begin(&s, RULES("\"retry\":{\"attempts\":2}"));
+    ck_assert_int_eq(stage_view(&s, "v1a=10.0.0.1:80"), MEMO_OK);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        ck_assert_int_eq(stage_open(&s, &k, &a, "POST"), MEMO_OK);
+        ck_assert(result_is(&k, "open"));
+        ck_assert_int_eq(stage_report(&k, &a, t[i].kind, t[i].http), 0);
+        ck_assert_msg(result_is(&k, t[i].result), "%s: %s", t[i].result, text);
+        ck_assert(is(json(&k), "status", "MEMO_OK"));
+        json_done();
+        memo_call_end(&k);
+    }
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_RESET, 0), 1);
+    ck_assert(result_is(&k, "open"));
+    memo_call_end(&k); /* given up before its second attempt */
+    ck_assert(memo__ring_get(&s.world.ring, 0, &kept));
+    ck_assert_int_eq(memo__explain(&kept, "json", text, sizeof text, NULL), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(text, "\"result\":\"failed\""));
+    s.world.slow_call = 1;
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    memo_call_end(&k); /* given up under way */
+    ck_assert_ptr_nonnull(strstr((memo__explain(memo__record_read(&k), "text", text, sizeof text, NULL), text), " cancelled in "));
+    stage_end(&s);
+}
+END_TEST
+
+/* A record that is kept tells what stood there at its end, not what stands there when somebody asks. */
+START_TEST(kept_as_it_was)
+{
+    struct memo__record kept;
+    stage_begin(&s, RULES("\"breaker\":{},\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":9}]"));
+    s.world.slow_call = MS;
+    ck_assert_int_eq(stage_view(&s, "v1a=10.0.0.1:80"), MEMO_OK);
+    slowly(2 * MS, 0);
+    for (int i = 0; i < 5; i++)
+        slowly(0, 0);
+    ck_assert(memo__ring_get(&s.world.ring, 0, &kept));
+    ck_assert_int_eq(memo__explain(&kept, "text", text, sizeof text, NULL), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(text, "breaker closed 0/1 failed (opens 50%), limit all 8/9, "));
+    stage_end(&s);
+}
+END_TEST
+
+/* JSON has all that the text has. */
+START_TEST(json_has_all)
+{
+    memo_call k;
+    memo_attempt a;
+    stage_begin(&s, RULES("\"outlier\":{\"consecutiveFailures\":1,\"ejectFor\":\"30s\",\"maxEjected\":\"100%\"},\"retry\":{\"attempts\":1},"
+                          "\"routes\":[{\"name\":\"canary\",\"when\":{\"header\":{\"x-canary\":\"1\"}}}]"));
+    ck_assert_int_eq(stage_view(&s, "v1a=10.0.0.1:80 v1b=10.0.0.2:80 v2=10.0.0.3:80"), MEMO_OK);
+    ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK);
+    stage_pass(&s, 12 * S);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(told(&k), " ejected 12 s ago: 1 failures   [services.todo.outlier]\n"));
+    node j = json(&k), no = member(j, "route_not_taken");
+    ck_assert(is(no, "name", "canary") && is(no, "reason", "header absent") && is(no, "header", "x-canary"));
+    ck_assert_double_eq(number(j, "age_max_ms"), 12000);
+    ck_assert_int_eq(member(j, "rule")->type, MEMO__JSON_NULL);
+    node out = item(member(j, "ejected"), 0);
+    ck_assert_double_eq(number(out, "failures"), 1);
+    ck_assert_double_eq_tol(number(out, "ago_ms"), 12000, 0.001);
+    ck_assert_uint_ge(memo__json_text(parsed, member(out, "endpoint")).n, 2);
+    ck_assert_ptr_null(memo__json_next(parsed, out));
+    ck_assert_int_eq(memcmp(memo__json_text(parsed, member(j, "call")).at, "4f1c", 4), 0); /* as the text calls it */
+    json_done();
+    memo_call_end(&k);
+    memo__governor_age(s.g, s.boot, true, MEMO_VIEW_CACHED);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_int_eq(member(json(&k), "age_max_ms")->type, MEMO__JSON_NULL);
+    json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* Long names, long outcomes, long calls: the columns hold, and no line ends in blanks. */
+START_TEST(columns)
+{
+    memo_call k;
+    memo_attempt a;
+    stage_begin(&s, RULES("\"timeout\":\"30s\",\"retry\":{\"attempts\":2,\"backoff\":{\"initial\":\"1ms\",\"max\":\"1ms\",\"jitter\":\"none\"}},"
+                          "\"outlier\":\"off\",\"balance\":{\"policy\":\"round-robin\"}"));
+    ck_assert_int_eq(stage_view(&s, "todo-server-7f\xc3\xa4=10.0.0.1:80"), MEMO_OK);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    s.now += 1500 * MS;
+    ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_CONNECT_FAILED, 0), 1);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    ck_assert_str_eq(strchr(told(&k), '\n') + 1,
+                     "   0.00 route   default\n"
+                     "   0.00 admit   yes             budget 10.0\n"
+                     "   0.00 pick    todo-server-7f\xc3\xa4\n"
+                     "1500.00 connect failed -> retry GET, 28500 ms left, budget 9.0, wait 1 ms   [services.todo.retry]\n"
+                     "1501.00 pick    todo-server-7f\xc3\xa4 todo-server-7f\xc3\xa4 just tried; tried again: nothing else is left\n");
     memo_call_end(&k);
     stage_end(&s);
 }
@@ -476,6 +869,19 @@ Suite *suite_call_explain(void)
     tcase_add_test(t, panic_and_observe);
     tcase_add_test(t, grpc_and_unproven);
     tcase_add_test(t, strange_names);
+    tcase_add_test(t, whose_tokens);
+    tcase_add_test(t, whose_tokens_observed);
+    tcase_add_test(t, slow_is_not_failed);
+    tcase_add_test(t, where_the_rule_stands);
+    tcase_add_test(t, whose_deadline);
+    tcase_add_test(t, the_budget_moves);
+    tcase_add_test(t, instances_that_refuse);
+    tcase_add_test(t, instances_that_refuse_after_attempts);
+    tcase_add_test(t, observed_breakers_have_counts);
+    tcase_add_test(t, results);
+    tcase_add_test(t, kept_as_it_was);
+    tcase_add_test(t, json_has_all);
+    tcase_add_test(t, columns);
     tcase_add_test(t, arguments);
     suite_add_tcase(suite, t);
     return suite;

@@ -195,6 +195,49 @@ START_TEST(layers)
 }
 END_TEST
 
+static const char *path_of(const struct memo__service_rules *s, uint32_t route, enum memo__block block)
+{
+    static char path[128];
+    struct memo__writer w;
+    memo__writer_init(&w, path, sizeof path);
+    if (block == MEMO__BLOCKS)
+        memo__put_limit_path(&w, s, route);
+    else
+        memo__put_rule_path(&w, s, route, block);
+    ck_assert(memo__writer_end(&w));
+    return path;
+}
+
+/* Who is refused at three in the morning asks which line of the document did it: the innermost layer that says anything. */
+START_TEST(where_a_rule_stands)
+{
+    struct memo__rules *r = good(whole);
+    const struct memo__service_rules *todo = service(r, "todo"), *a = service(r, "a"), *b = service(r, "b");
+    ck_assert_str_eq(path_of(todo, 0, MEMO__BLOCK_RETRY), "services.todo.retry");
+    ck_assert_str_eq(path_of(todo, 1, MEMO__BLOCK_RETRY), "services.todo.routes[1].retry");
+    ck_assert_str_eq(path_of(todo, 1, MEMO__BLOCK_TIMEOUT), "services.todo.routes[1].timeout");
+    ck_assert_str_eq(path_of(todo, 2, MEMO__BLOCK_BREAKER), "services.todo.routes[2].breaker");
+    ck_assert_str_eq(path_of(todo, 3, MEMO__BLOCK_BREAKER), "services.todo.breaker");
+    ck_assert_str_eq(path_of(todo, 4, MEMO__BLOCK_OUTLIER), "services.todo.outlier");
+    ck_assert_str_eq(path_of(todo, 4, MEMO__BLOCK_CONCURRENCY), "services.todo.concurrency");
+    ck_assert_str_eq(path_of(todo, 4, MEMO__BLOCK_BALANCE), "services.todo.balance");
+    ck_assert_str_eq(path_of(todo, 4, MEMO__BLOCK_MAX_STALE), "services.todo.maxStale");
+    ck_assert_str_eq(path_of(todo, 1, MEMO__BLOCKS), "services.todo.limits[1]");
+    ck_assert_str_eq(path_of(todo, 2, MEMO__BLOCKS), "services.todo.routes[1].limits[0]");
+    ck_assert_str_eq(path_of(a, 0, MEMO__BLOCK_OUTLIER), "services.a.outlier");
+    ck_assert_str_eq(path_of(a, 0, MEMO__BLOCK_RETRY), "defaults.retry");
+    ck_assert_str_eq(path_of(a, 0, MEMO__BLOCKS), "defaults.limits[0]");
+    ck_assert_str_eq(path_of(b, 0, MEMO__BLOCK_TIMEOUT), "defaults.timeout");
+    ck_assert_str_eq(path_of(b, 0, MEMO__BLOCK_OUTLIER), "built-in outlier");
+    memo__rules_free(r);
+    struct memo__rules_options o = { .default_timeout = MEMO__S };
+    ck_assert_int_eq(memo__rules_compile_with(&memo__alloc_libc, &o, NULL, 0, NULL, NULL, &r), MEMO_OK);
+    ck_assert_str_eq(path_of(&r->defaults, 0, MEMO__BLOCK_TIMEOUT), "setting default_timeout");
+    ck_assert_str_eq(path_of(&r->defaults, 0, MEMO__BLOCK_RETRY), "built-in retry");
+    memo__rules_free(r);
+}
+END_TEST
+
 START_TEST(finding_a_service)
 {
     char text[3000] = "{\"memo\":1,\"services\":{";
@@ -447,6 +490,7 @@ Suite *suite_model_rules(void)
     tcase_add_test(c, a_whole_document);
     tcase_add_test(c, its_routes);
     tcase_add_test(c, layers);
+    tcase_add_test(c, where_a_rule_stands);
     tcase_add_test(c, finding_a_service);
     tcase_add_test(c, methods_have_bits);
     tcase_add_loop_test(c, mistake, 0, (int)(sizeof mistakes / sizeof *mistakes));

@@ -225,6 +225,21 @@ START_TEST(reports_of_another_epoch)
 }
 END_TEST
 
+/* The turn empties the window; why it was is told as long as it is not closed. */
+START_TEST(why_it_is_open)
+{
+    struct memo__breaker_facts was = { .calls = 5, .failed = 1, .slow = 4 }, f;
+    memo__breaker_why(&b, &parts, &rule, 0, &f);
+    ck_assert(f.phase == MEMO__BREAKER_CLOSED && f.calls == 0);
+    open_at(0);
+    memo__breaker_turned(&b, &was);
+    memo__breaker_why(&b, &parts, &rule, 1 * S, &f);
+    ck_assert(f.phase == MEMO__BREAKER_OPEN && f.calls == 5 && f.failed == 1 && f.slow == 4 && f.opens_until >= 5 * S);
+    ck_assert(memo__breaker_reached(4, 5, 800000) && !memo__breaker_reached(3, 5, 800000));
+    ck_assert(!memo__breaker_reached(0, 0, 10000) && !memo__breaker_reached(5, 5, 0));
+}
+END_TEST
+
 /* Sixteen leases are all there are. */
 START_TEST(probes_are_capped)
 {
@@ -370,6 +385,7 @@ Suite *suite_policy_breaker(void)
     tcase_add_test(t, probe_that_vanishes);
     tcase_add_test(t, probe_given_back);
     tcase_add_test(t, reports_of_another_epoch);
+    tcase_add_test(t, why_it_is_open);
     tcase_add_test(t, probes_are_capped);
     tcase_add_test(t, stripes_are_summed);
     tcase_add_test(t, others_outweigh);
