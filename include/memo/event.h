@@ -18,14 +18,14 @@ enum {
     MEMO_EVENT_BREAKER = 4,       /* subject: the breaker; text: "closed -> open, 12 of 20 failed" */
     MEMO_EVENT_EJECTION = 5,      /* subject: the endpoint's id; text: why, or "returned" */
     MEMO_EVENT_SOURCE = 6,        /* subject: the registry, which was lost (status says how) or is back (MEMO_OK) */
-    MEMO_EVENT_DONE = 7           /* reserved */
+    MEMO_EVENT_DONE = 7           /* a task without a function to call back has ended: status is the call's, ref[0] what memo_http_submit was given as `user` */
 };
 
 /** One event, copied out: 328 bytes. All text is UTF-8 ended by NUL. Frozen for soname 0. */
 typedef struct memo_event {
     size_t size;          /* MEMO_INIT(memo_event) */
     uint64_t revision;    /* of the view or of the rules, or as the kind says; 0: none */
-    uint64_t ref[2];      /* slot and generation, if it is about an endpoint; else 0 */
+    uint64_t ref[2];      /* as the kind says; else 0 */
     memo_status status;   /* as the kind says */
     int32_t kind;         /* MEMO_EVENT_...; skip kinds that you do not know */
     char service[64];     /* or "" */

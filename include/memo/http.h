@@ -83,6 +83,65 @@ MEMO_API const char *memo_http_reply_get(const memo_http_reply *r, const char *h
  * Since: 0.1 */
 MEMO_MUST memo_status memo_http_reply_explain(const memo_http_reply *r, const char *format, char *buf, size_t n, size_t *need);
 
+/** A call that is under way, or has ended and waits to be taken. Opaque; made by memo_http_submit. */
+typedef struct memo_http_task memo_http_task;
+
+/** Called once when a submitted call is over: by the engine's thread, or by whoever drives it, never under a lock and never from within
+ * memo_http_submit. It may call anything but memo_client_free. status: as memo_http_perform; MEMO_E_CANCELLED after memo_http_cancel, and for what is
+ * under way when its client is freed. reply: valid until this returns, and emptied then; to keep it, move it: `*mine = *reply; reply->keep = NULL;` and
+ * memo_http_reply_fini is due for `mine`. */
+typedef void memo_http_done_fn(memo_status status, memo_http_reply *reply, void *user);
+
+/** Begins a governed call over HTTP, as memo_http_perform, and returns at once: attempts, backoff and the answer are the driver's. Thousands may be
+ * under way; nothing here waits, and no thread is made for any of them.
+ *
+ * ```c
+ * memo_http_request q = MEMO_INIT(memo_http_request);
+ * q.path = "/todos/7";
+ * memo_http_task *task = NULL;
+ * memo_status s = memo_http_submit(service, &q, NULL, NULL, &task, error);   // no callback: MEMO_EVENT_DONE tells that it is over
+ *
+ * if (s == MEMO_OK) {
+ *     memo_http_reply reply = MEMO_INIT(memo_http_reply);
+ *     s = memo_http_task_take(task, &reply);                                 // MEMO_E_STATE until then
+ *     memo_http_reply_fini(&reply);
+ *     memo_http_task_release(task);
+ * }
+ * ```
+ *
+ * q: copied, but for the body, which has to live until the call is over.
+ * done: called back once if this answers MEMO_OK, and not otherwise; NULL: an event MEMO_EVENT_DONE comes instead, which is never dropped.
+ * user: handed to `done`; in the event it is ref[0].
+ * out: receives a handle to cancel, or to take the reply with; NULL if nobody wants it; needed without `done`.
+ * Ownership: *out is due for memo_http_task_release, at any time: a call goes on without its handle.
+ * Threads: any.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_NO_MEMORY, MEMO_E_STATE, and every refusal of memo_call_begin, which is made at once.
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_http_submit(memo_service *s, const memo_http_request *q, memo_http_done_fn *done, void *user, memo_http_task **out, memo_error *e);
+
+/** Gives a call up: its connection is closed, everything that it holds goes back, and nobody learns from it. It is over as any other, once, as
+ * MEMO_E_CANCELLED, unless it has just ended. NULL is welcome.
+ *
+ * Threads: any, also from within a callback.
+ * Since: 0.1 */
+MEMO_API void memo_http_cancel(memo_http_task *t);
+
+/** The reply of a call that was submitted without a function to call back, once.
+ *
+ * out: its size set (MEMO_INIT); what was in it is replaced.
+ * Ownership: `out` is due for memo_http_reply_fini after every answer but MEMO_E_ARGUMENT and MEMO_E_STATE.
+ * Threads: any.
+ * Returns: the call's status, as memo_http_perform, or MEMO_E_CANCELLED; MEMO_E_ARGUMENT; MEMO_E_STATE (it is not over, was taken already, has a
+ * function to call back, or is of a parent process).
+ * Since: 0.1 */
+MEMO_MUST memo_status memo_http_task_take(memo_http_task *t, memo_http_reply *out);
+
+/** Gives the handle back; the call goes on. NULL is welcome. Due before memo_client_free.
+ *
+ * Threads: any.
+ * Since: 0.1 */
+MEMO_API void memo_http_task_release(memo_http_task *t);
+
 /** Empties a reply and frees what it holds; it may be used again. NULL and an empty one are welcome. Due before memo_client_free.
  *
  * Threads: any, one at a time for one reply.

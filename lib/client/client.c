@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "client/admin.h"
 #include "client/engine.h"
+#include "client/http.h"
 #include "client/request.h"
 
 #define SWEEP_EVERY (5 * MEMO__S)    /* idle connections are looked at */
@@ -41,6 +42,8 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     c->events.fd = -1;
     c->owner.rules.dir = -1;
     c->shared.lines_end = &c->shared.lines;
+    c->shared.ended_end = &c->shared.ended;
+    c->shared.finished_end = &c->shared.finished;
     memo__lock_init(&c->shared.lock);
     memo__log_init(&c->log, MEMO_LOG_WARN);
     struct memo__settings_world world = { .host = c->host, .variable = variable, .warn = warn, .user = c };
@@ -102,6 +105,8 @@ static void on_sweep(struct memo__timer *t, void *user)
     memo_client *c = user;
     struct memo__engine *g = memo__turn_take();
     memo__http_pool_sweep(c->http, memo__loop_now(g->loop));
+    if (c->owner.async)
+        memo__http_async_sweep(c->owner.async, memo__loop_now(g->loop));
     (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), SWEEP_EVERY), on_sweep, c);
     memo__turn_drop();
 }
@@ -161,6 +166,7 @@ static memo_status world_open(memo_client *c)
 /* What start opens, in order; whatever fails leaves the rest to memo_client_free. */
 static memo_status open_all(memo_client *c, struct memo__engine *g, memo_error *e)
 {
+    c->loop = g->loop;
     memo_status s = watch_open(c, g, e);
     if (s == MEMO_OK)
         s = memo__rules_open(c, e);
@@ -171,9 +177,23 @@ static memo_status open_all(memo_client *c, struct memo__engine *g, memo_error *
     return s;
 }
 
+/* Tasks end as cancelled, and are called back here: whoever frees drives for the last time. One that is only posted yet begins, and ends, in that turn. */
+static void tasks_close(memo_client *c)
+{
+    memo__store(&c->closing, 1u);
+    memo__engine_step();
+    (void)memo__turn_take();
+    memo__tasks_cancel(c);
+    memo__turn_drop();
+    memo__clients_deliver();
+    memo__lines_drop(c); /* another driver may be in the last callback: this waits for it */
+    memo__tasks_drop(c);
+}
+
 /* Takes back what open_all did. */
 static void close_all(memo_client *c)
 {
+    tasks_close(c);
     struct memo__engine *g = memo__turn_take();
     memo__timer_stop(g->loop, &c->owner.sweep);
     memo__admin_client_gone(g->admin, c);
@@ -358,6 +378,7 @@ void memo__client_after_fork(memo_client *c)
     c->world.process = memo__process_number;
     memo__services_after_fork(c);
     memo__events_after_fork(&c->events);
+    memo__tasks_after_fork(c);
     if (c->http)
         memo__http_pool_after_fork(c->http);
     memo__registrations_after_fork(c);

@@ -12,6 +12,7 @@
 #include "model/rules.h"
 #include "model/settings.h"
 #include "net/http.h"
+#include "net/http_async.h"
 #include "sources/dirwatch.h"
 #include "sources/watch.h"
 
@@ -64,14 +65,18 @@ struct memo_client {
     struct memo__settings settings;                    /* fixed at start */
     struct memo__world world;                          /* what the call room sees of us */
     struct memo__http_pool *http;                      /* any thread */
+    struct memo__loop *loop;                           /* the engine's; fixed at start */
     struct memo__events events;                        /* any thread */
     struct memo__log log;                              /* any thread */
     uint32_t phase;                                    /* relaxed */
+    uint32_t closing;                                  /* relaxed: memo_client_free has begun */
     memo_client *next;                                 /* the engine's list; with the turn */
     struct {                                           /* with the turn */
         struct memo__watch *watch;
         struct memo__rules_source rules;
         struct memo__timer sweep;
+        struct memo__http_async *async;                /* NULL: nothing was ever submitted */
+        struct memo_http_task *tasks;                  /* under way */
         bool registry_up;
     } owner;
     struct {                                           /* any thread, under its lock; waiters are woken at every change */
@@ -81,6 +86,10 @@ struct memo_client {
         struct memo__request *requests;
         struct memo__line *lines, **lines_end;
         uint32_t lines_count;
+        struct memo_http_task *ended, **ended_end;     /* to be called back, in their order */
+        uint32_t ended_count;
+        struct memo_http_task *finished, **finished_end; /* whose end is to be taken as an event */
+        uint32_t finished_count;
         memo_log_fn *sink;
         void *sink_user;
         uint32_t sink_busy;

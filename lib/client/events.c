@@ -66,7 +66,7 @@ static bool take(struct memo__events *q, memo_event *out)
     return true;
 }
 
-static void tell(struct memo__events *q)
+void memo__events_tell(struct memo__events *q)
 {
     uint64_t one = 1;
     int before = errno;
@@ -90,7 +90,7 @@ void memo__events_put(struct memo__events *q, const memo_event *e)
     }
     p->event = *e;
     memo__store_release(&p->turn, ticket + 1);
-    tell(q);
+    memo__events_tell(q);
 }
 
 /* "(3 dropped)" goes before the text of the first event that is left. */
@@ -119,7 +119,7 @@ void memo__events_quiet(struct memo__events *q)
     (void)!read(q->fd, &count, sizeof count);
     errno = before;
     if (memo__load(&q->read) != memo__load(&q->write))
-        tell(q);
+        memo__events_tell(q);
 }
 
 void memo__events_after_fork(struct memo__events *q)

@@ -24,6 +24,7 @@ memo_status memo__events_init(const struct memo__alloc *a, struct memo__events *
 void memo__events_fini(const struct memo__alloc *a, struct memo__events *q);
 void memo__events_put(struct memo__events *q, const memo_event *e);
 bool memo__events_take(struct memo__events *q, memo_event *out);
+void memo__events_tell(struct memo__events *q); /* the descriptor is readable: something waits elsewhere */
 /* Nothing is left: the descriptor falls silent, unless something came meanwhile. */
 void memo__events_quiet(struct memo__events *q);
 /* In a child: an eventfd of its own under the same number; the parent's events are not the child's. */

@@ -12,22 +12,12 @@
 #include "base/status.h"
 #include "call/call.h"
 #include "call/explain.h"
-#include "client/client.h"
+#include "client/http.h"
 #include "client/engine.h"
 
-#define OWN_HEADERS 8          /* what memo_call_inject writes at most */
-#define OWN_BYTES 256
-#define HEADERS_MAX 100        /* of the caller */
-
-struct kept { /* behind memo_http_reply.keep */
-    memo_client *client;
-    struct memo__http_answer answer;
-    memo_call call;            /* as it ended */
-};
-
-static struct kept *keep_of(memo_client *c, memo_http_reply *out)
+static struct memo__kept *keep_of(memo_client *c, memo_http_reply *out)
 {
-    struct kept *k = out->keep;
+    struct memo__kept *k = out->keep;
     if (k && k->client != c) { /* of another client, which may be freed before this one */
         memo_http_reply_fini(out);
         k = NULL;
@@ -40,7 +30,7 @@ static struct kept *keep_of(memo_client *c, memo_http_reply *out)
 }
 
 /* What the reply was used for before: no call is explained by another one, and has none of its headers. */
-static void forget(struct kept *k)
+static void forget(struct memo__kept *k)
 {
     if (!k)
         return;
@@ -49,13 +39,13 @@ static void forget(struct kept *k)
     k->answer.http_status = 0;
 }
 
-static memo_status check(const memo_service *s, const memo_http_request *q, memo_http_reply *out, memo_error *e)
+memo_status memo__http_check(const memo_service *s, const memo_http_request *q, memo_error *e)
 {
     memo_status wrong = MEMO_OK;
-    if (!s || !q || q->size < sizeof *q || !out || out->size < sizeof *out || (q->headers_count && !q->headers) || (q->body_bytes && !q->body))
-        return memo__fail(e, MEMO_E_ARGUMENT, "service, request and reply are needed, with their size set");
-    if (q->headers_count > HEADERS_MAX)
-        return memo__fail(e, MEMO_E_ARGUMENT, "%u headers, at most %d are sent", q->headers_count, HEADERS_MAX);
+    if (!s || !q || q->size < sizeof *q || (q->headers_count && !q->headers) || (q->body_bytes && !q->body))
+        return memo__fail(e, MEMO_E_ARGUMENT, "a service and a request are needed, with its size set");
+    if (q->headers_count > MEMO__HTTP_CALLERS_MAX)
+        return memo__fail(e, MEMO_E_ARGUMENT, "%u headers, at most %d are sent", q->headers_count, MEMO__HTTP_CALLERS_MAX);
     if (q->timeout_ms < 0)
         return memo__fail(e, MEMO_E_ARGUMENT, "timeout_ms is %lld, it is 0 or more", (long long)q->timeout_ms);
     if ((q->method && (wrong = memo__http_check_method(q->method, e)) != MEMO_OK) || (q->path && (wrong = memo__http_check_path(q->path, e)) != MEMO_OK))
@@ -95,24 +85,35 @@ static uint32_t gather(const memo_http_request *q, const memo_header *own, uint3
     return n;
 }
 
-static memo_status exchange(memo_client *c, memo_call *k, const memo_http_request *q, const memo_attempt *a, struct memo__http_answer *answer)
+memo_call_facts memo__http_facts(const memo_http_request *q)
 {
-    char buf[OWN_BYTES];
-    memo_header own[OWN_HEADERS], all[OWN_HEADERS + HEADERS_MAX];
-    uint32_t own_count = 0;
-    memo_status s = memo_call_inject(k, a, buf, sizeof buf, own, OWN_HEADERS, &own_count);
-    if (s != MEMO_OK)
-        return s;
-    struct memo__http_target to = { .address = a->address, .host = a->host, .port = a->port, .secure = memo__call_secure(k, a) };
-    struct memo__http_send send = {
-        .method = q->method, .path = q->path, .headers = all, .count = gather(q, own, own_count, all), .body = q->body, .bytes = q->body_bytes,
-        .timeout_ns = a->timeout_ms * MEMO__MS, .connect_timeout_ms = c->world.connect_timeout_ms,
-    };
-    return memo__http_exchange(c->http, &to, &send, answer);
+    return (memo_call_facts){ .size = sizeof(memo_call_facts), .method = q->method ? q->method : "GET", .path = q->path ? q->path : "/", .key = q->key,
+                              .headers = q->headers, .headers_count = q->headers_count, .parent = q->parent, .timeout_ms = q->timeout_ms };
 }
 
-/* The status of a call that ended without an answer. */
-static memo_status status_of(const struct memo__http_answer *answer)
+memo_status memo__http_sending(memo_client *c, memo_call *k, const memo_http_request *q, const memo_attempt *a, struct memo__http_sending *out)
+{
+    memo_header own[MEMO__HTTP_OWN];
+    uint32_t own_count = 0;
+    memo_status s = memo_call_inject(k, a, out->buf, sizeof out->buf, own, MEMO__HTTP_OWN, &own_count);
+    if (s != MEMO_OK)
+        return s;
+    out->to = (struct memo__http_target){ .address = a->address, .host = a->host, .port = a->port, .secure = memo__call_secure(k, a) };
+    out->send = (struct memo__http_send){
+        .method = q->method, .path = q->path, .headers = out->all, .count = gather(q, own, own_count, out->all), .body = q->body, .bytes = q->body_bytes,
+        .timeout_ns = a->timeout_ms * MEMO__MS, .connect_timeout_ms = c->world.connect_timeout_ms,
+    };
+    return MEMO_OK;
+}
+
+memo_outcome memo__http_outcome(const struct memo__http_answer *answer)
+{
+    return (memo_outcome){ .size = sizeof(memo_outcome), .kind = answer->kind, .http_status = answer->http_status, .grpc_status = -1,
+                           .retry_after_ms = answer->retry_after_ms };
+}
+
+/* The status of a call that ended with this answer. */
+memo_status memo__http_status(const struct memo__http_answer *answer)
 {
     switch (answer->kind) {
     case MEMO_OUTCOME_REPLIED: return MEMO_OK;
@@ -121,6 +122,14 @@ static memo_status status_of(const struct memo__http_answer *answer)
     case MEMO_OUTCOME_PROTOCOL: return MEMO_E_PROTOCOL;
     default: return MEMO_E_IO;
     }
+}
+
+void memo__http_reply_fill(memo_http_reply *out, const struct memo__kept *k)
+{
+    bool replied = k->answer.kind == MEMO_OUTCOME_REPLIED;
+    out->status = replied ? k->answer.http_status : 0;
+    out->body = replied ? k->answer.body : "";
+    out->body_bytes = replied ? k->answer.body_bytes : 0;
 }
 
 /* How the last attempt went is how the call went: also where another one was wanted and could not begin (no time, nobody left). A refusal means that nothing was sent. */
@@ -138,16 +147,17 @@ static memo_status attempts(memo_client *c, memo_call *k, const memo_http_reques
             pause_ms(a.wait_ms);
         answer->kind = MEMO_OUTCOME_CANCELLED; /* without memory nothing is sent, and nothing is learned */
         answer->http_status = 0;
-        s = exchange(c, k, q, &a, answer);
+        struct memo__http_sending sending;
+        if ((s = memo__http_sending(c, k, q, &a, &sending)) == MEMO_OK)
+            s = memo__http_exchange(c->http, &sending.to, &sending.send, answer);
         if (s == MEMO_E_ARGUMENT)
             return memo__fail(e, s, "%s", answer->error);
-        memo_outcome o = { .size = sizeof o, .kind = answer->kind, .http_status = answer->http_status, .grpc_status = -1,
-                           .retry_after_ms = answer->retry_after_ms };
+        memo_outcome o = memo__http_outcome(answer);
         memo_status told = memo_call_report(k, &a, &o, &again);
         if (s != MEMO_OK || told != MEMO_OK)
             return memo__fail(e, s != MEMO_OK ? s : told, "%s", memo_status_name(s != MEMO_OK ? s : told));
     }
-    memo_status s = status_of(answer);
+    memo_status s = memo__http_status(answer);
     return s == MEMO_OK ? s : memo__fail(e, s, "%s", answer->error[0] ? answer->error : memo_status_name(s));
 }
 
@@ -159,28 +169,25 @@ memo_status memo_http_perform(memo_service *s, const memo_http_request *q, memo_
         out->body_bytes = 0;
         forget(out->keep);
     }
-    memo_status wrong = check(s, q, out, e);
+    if (!out || out->size < sizeof *out)
+        return memo__fail(e, MEMO_E_ARGUMENT, "a reply is needed, with its size set");
+    memo_status wrong = memo__http_check(s, q, e);
     if (wrong != MEMO_OK)
         return wrong;
     memo__process_check();
-    struct kept *keep = keep_of(s->client, out);
+    struct memo__kept *keep = keep_of(s->client, out);
     if (!keep)
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for the reply");
     keep->call.size = sizeof keep->call;
     forget(keep);
-    memo_call_facts f = { .size = sizeof f, .method = q->method ? q->method : "GET", .path = q->path ? q->path : "/", .key = q->key, .headers = q->headers,
-                          .headers_count = q->headers_count, .parent = q->parent, .timeout_ms = q->timeout_ms };
+    memo_call_facts f = memo__http_facts(q);
     memo_status status = memo_call_begin(&keep->call, s, &f);
     if (status != MEMO_OK)
         (void)memo__fail(e, status, "%s", memo_status_name(status));
     else
         status = attempts(s->client, &keep->call, q, &keep->answer, e);
     memo_call_end(&keep->call);
-    if (keep->answer.kind == MEMO_OUTCOME_REPLIED) {
-        out->status = keep->answer.http_status;
-        out->body = keep->answer.body;
-        out->body_bytes = keep->answer.body_bytes;
-    }
+    memo__http_reply_fill(out, keep);
     return status;
 }
 
@@ -193,13 +200,13 @@ memo_status memo_http_get(memo_service *s, const char *path, memo_http_reply *ou
 
 const char *memo_http_reply_get(const memo_http_reply *r, const char *header)
 {
-    const struct kept *k = r ? r->keep : NULL;
+    const struct memo__kept *k = r ? r->keep : NULL;
     return k && header && k->answer.kind == MEMO_OUTCOME_REPLIED ? memo__http_answer_get(&k->answer, header) : NULL;
 }
 
 memo_status memo_http_reply_explain(const memo_http_reply *r, const char *format, char *buf, size_t n, size_t *need)
 {
-    const struct kept *k = r ? r->keep : NULL;
+    const struct memo__kept *k = r ? r->keep : NULL;
     if (!r || !format || (n && !buf))
         return MEMO_E_ARGUMENT;
     return k ? memo__explain(memo__record_read(&k->call), format, buf, n, need) : MEMO_E_STATE;
@@ -207,7 +214,7 @@ memo_status memo_http_reply_explain(const memo_http_reply *r, const char *format
 
 void memo_http_reply_fini(memo_http_reply *r)
 {
-    struct kept *k = r ? r->keep : NULL;
+    struct memo__kept *k = r ? r->keep : NULL;
     if (!r)
         return;
     if (k) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "client/client.h"
 #include "client/engine.h"
+#include "client/http.h"
 
 static __thread uint32_t inside_sinks __attribute__((tls_model("initial-exec"))); /* of this thread: there nobody waits for a sink */
 
@@ -89,7 +90,7 @@ void memo__clients_deliver(void)
     for (;;) {
         struct memo__engine *g = memo__turn_take();
         memo_client *c = g ? g->clients : NULL;
-        while (c && !memo__load(&c->shared.lines_count))
+        while (c && !memo__load(&c->shared.lines_count) && !memo__load(&c->shared.ended_count))
             c = c->next;
         if (c) {
             memo__lock_take(&c->shared.lock);
@@ -99,7 +100,7 @@ void memo__clients_deliver(void)
         memo__turn_drop();
         if (!c)
             return;
-        while (deliver_one(c))
+        while (deliver_one(c) || memo__task_deliver(c))
             ;
         memo__lock_take(&c->shared.lock);
         c->shared.delivering--;
@@ -175,9 +176,11 @@ memo_status memo_event_take(memo_client *c, memo_event *out, uint32_t max, uint3
     memo__process_check();
     if (!c->events.places)
         return MEMO_E_STATE;
-    while (*n < max && memo__events_take(&c->events, &out[*n]))
+    while (*n < max && (memo__task_event(c, &out[*n]) || memo__events_take(&c->events, &out[*n])))
         ++*n;
     if (*n < max || !max)
         memo__events_quiet(&c->events);
+    if (memo__load(&c->shared.finished_count))
+        memo__events_tell(&c->events); /* it came while the descriptor fell silent */
     return MEMO_OK;
 }

@@ -161,6 +161,33 @@ static void use_calls(memo_service *s)
     memo_http_reply_fini(&r);
 }
 
+/* Submitted without a callback, and waited for in events: those of a task are never lost. */
+static void use_tasks(memo_client *c, memo_service *s)
+{
+    memo_http_request q = MEMO_INIT(memo_http_request);
+    memo_http_reply r = MEMO_INIT(memo_http_reply);
+    memo_http_task *t = NULL;
+    memo_event e = MEMO_INIT(memo_event);
+    struct pollfd ready = { .fd = memo_event_fd(c), .events = POLLIN };
+    uint32_t n;
+    memo_status status = memo_http_submit(s, &q, NULL, NULL, &t, NULL);
+    if (status != MEMO_OK) {
+        if (!memo_status_refused(status))
+            (void)good("memo_http_submit", status);
+        return;
+    }
+    while ((status = memo_http_task_take(t, &r)) == MEMO_E_STATE && poll(&ready, 1, 10000) == 1)
+        (void)good("memo_event_take", memo_event_take(c, &e, 1, &n));
+    if (!memo_status_refused(status))
+        (void)good("memo_http_task_take", status);
+    memo_http_reply_fini(&r);
+    memo_http_task_release(t);
+    if (memo_http_submit(s, &q, NULL, NULL, &t, NULL) == MEMO_OK) {
+        memo_http_cancel(t);
+        memo_http_task_release(t);
+    }
+}
+
 static void use_context(memo_service *s)
 {
     const memo_header in[] = { { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 0, 0 } };
@@ -202,6 +229,7 @@ static void use_service(memo_client *c)
     use_views(s);
     use_calls(s);
     use_context(s);
+    use_tasks(c, s);
     memo_service_release(s);
 }
 

@@ -9,6 +9,7 @@ Suite *suite_client_engine(void);
 Suite *suite_client_events(void);
 Suite *suite_client_host(void);
 Suite *suite_client_http(void);
+Suite *suite_client_http_task(void);
 Suite *suite_client_info(void);
 Suite *suite_client_metrics(void);
 Suite *suite_client_registration(void);
@@ -48,6 +49,7 @@ int main(void)
     srunner_add_suite(r, suite_client_events());
     srunner_add_suite(r, suite_client_host());
     srunner_add_suite(r, suite_client_http());
+    srunner_add_suite(r, suite_client_http_task());
     srunner_add_suite(r, suite_client_info());
     srunner_add_suite(r, suite_client_metrics());
     srunner_add_suite(r, suite_client_registration());
