@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "base/json.h"
 #include "commands.h"
-#include "fetch.h"
+#include "document.h"
 #include "leave.h"
 #include "open.h"
 #include "print.h"
@@ -166,32 +166,35 @@ static memo_client *check_settings(struct checkup *k)
 static void tell_rules(struct checkup *k, const char *file, const char *text, size_t n)
 {
     memo_error e = MEMO_INIT(memo_error);
-    char report[2048];
-    size_t need = 1;
-    memo_status s = memo_rules_check(text, n, report, sizeof(report), &need, &e);
-    if ((s == MEMO_OK || s == MEMO_E_TRUNCATED) && need > 1) /* all of the report are warnings then */
-        tell(k, MARK_WARN, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells each", "%s is valid, but has keys that are not known and mean nothing", file);
+    char *report;
+    memo_status s = document_check(text, n, &report, &e);
+    if (s == MEMO_OK && report[0]) /* all of the report are warnings then */
+        tell(k, MARK_WARN, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells each",
+            "%s is valid, but has keys that mean nothing: unknown, or not in force in this version", file);
     else if (s == MEMO_OK)
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "%s is valid", file);
     else
         tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells every mistake", "%s:%d:%d: %s%s%s", file, (int)e.line,
-            (int)e.column, e.path, e.path[0] ? ": " : "", e.message);
+            (int)e.column, e.path, e.path[0] ? ": " : "", e.message[0] ? e.message : memo_status_name(s));
+    free(report);
 }
 
 /* A path or the text itself, told apart as the library does. */
 static void check_rules(struct checkup *k, memo_client *c)
 {
+    memo_error e = MEMO_INIT(memo_error);
     char value[4096], origin[256], *text;
     size_t n;
+    memo_status s;
     if (memo_client_get_setting(c, "rules", value, sizeof(value), origin, sizeof(origin)) != MEMO_OK)
         value[0] = 0;
     if (!value[0])
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "none given: the built-in defaults hold");
     else if (value[0] == '{')
         tell_rules(k, "inline", value, strlen(value));
-    else if (access(value, R_OK) != 0)
-        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "MEMO_RULES is a path, or the text itself, beginning with {", "%s: %s", value, strerror(errno));
-    else if (fetch_file(value, 16u << 20, &text, &n) == MEMO_OK) {
+    else if ((s = document_read(value, &text, &n, &e)) != MEMO_OK)
+        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "MEMO_RULES is a path, or the text itself, beginning with {", "%s: %s", value, e.message);
+    else {
         tell_rules(k, value, text, n);
         free(text);
     }
