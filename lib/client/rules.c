@@ -207,6 +207,7 @@ static memo_status look(memo_client *c, memo_error *e, enum why why)
         tell_unreadable(c, s, e);
     if (s == MEMO_OK) {
         uint64_t hash = memo__hash(bytes, text, bytes);
+        r->unreadable = MEMO_OK; /* whoever saw it: the next time that it cannot be read is news again */
         if (hash != r->hash && (bytes || why != TOLD)) {
             s = take_text(c, r->path, text, bytes, e);
             r->bad = s != MEMO_OK;
