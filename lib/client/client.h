@@ -68,6 +68,7 @@ struct memo_client {
     struct memo__log log;                              /* any thread */
     uint32_t phase;                                    /* relaxed */
     memo_client *next;                                 /* the engine's list; with the turn */
+    uint32_t number;                                   /* from 1, the least that is free: tells the clients of a process apart; fixed while in the list */
     struct {                                           /* with the turn */
         struct memo__watch *watch;
         struct memo__rules_source rules;
@@ -112,6 +113,10 @@ void memo__services_after_fork(memo_client *c);
 /* rules.c, with the turn */
 memo_status memo__rules_open(memo_client *c, memo_error *e);
 void memo__rules_close(memo_client *c);
+
+/* metrics.c, with the turn: all clients in one text. w is called with the turn, too: it only collects. */
+struct memo__engine;
+memo_status memo__metrics_write_all(struct memo__engine *g, memo_write_fn *w, void *user);
 
 /* registration.c, with the turn */
 void memo__registrations_after_fork(memo_client *c);
