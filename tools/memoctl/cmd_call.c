@@ -59,7 +59,7 @@ static int ask_data(struct ask *k, const char *data)
             why = "longer than 16 MiB, the most that is sent";
         snprintf(e.message, sizeof(e.message), "%s", why);
         if (s || k->q.body_bytes > DATA_MAX)
-            return print_error(data + 1, s ? s : MEMO_E_IO, &e);
+            return print_error(data + 1, s ? s : MEMO_E_ARGUMENT, &e);
         k->q.body = k->data;
     } else {
         k->q.body = data;

@@ -158,7 +158,7 @@ static int keep(const struct args *a, const struct wish *w, memo_registration *r
     int status = 0, got, code;
     pid_t child = a->rest_count > 0 ? start_command(a->rest) : 0;
     if (child < 0)
-        return print_error(a->rest[0], MEMO_E_IO, NULL);
+        return print_error(a->rest[0], MEMO_E_NO_MEMORY, NULL);
     do
         got = next_signal(signals);
     while (got == SIGCHLD && waitpid(child, &status, WNOHANG) != child);
