@@ -165,6 +165,7 @@ int args_parse(struct args *a, const struct command *commands, int argc, char **
 {
     int place, wrong;
     memset(a, 0, sizeof(*a));
+    a->program = argv[0] ? argv[0] : "memoctl";
     a->command = command_find(commands, argc, argv, &place);
     if (place && !a->command)
         return args_wrong(a, "unknown command %s", argv[place]);
