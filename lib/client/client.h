@@ -101,6 +101,7 @@ void memo__client_event(memo_client *c, int32_t kind, const char *service, const
     __attribute__((format(printf, 7, 8)));
 
 /* service.c: what the watch tells, with the turn */
+#define MEMO__SERVICE_NAME_RULE "a service's name has 1 to 63 letters, digits, '-', '_' and '.', and does not begin with '.'"
 bool memo__service_name_valid(const char *name);
 memo_status memo__service_view(void *client, const char *service, struct memo__view *v);
 const struct memo__view *memo__service_borrow(void *client, const char *service);

@@ -174,6 +174,8 @@ int args_parse(struct args *a, const struct command *commands, int argc, char **
         wrong = resolve_global(a);
     if (wrong || !a->command || args_get(a, "help"))
         return wrong;
+    if (a->rest && !strstr(a->command->words, "[-- "))
+        return args_wrong(a, "takes nothing behind --");
     if (a->words_count < a->command->least)
         return args_wrong(a, "wants %s", a->command->words);
     if (a->words_count > a->command->most)
