@@ -94,7 +94,7 @@ static void check_runtime(struct checkup *k)
     processes_directory(directory, sizeof(directory));
     if (lstat(directory, &st) == 0) {
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
-            tell(k, MARK_FAIL, LEAVE_FAILED, "runtime", "it must be a directory of yours that nobody else can write: chown, chmod 0700",
+            tell(k, MARK_FAIL, LEAVE_FAILED, "runtime", "it must be a directory of yours that nobody else can write: chown, chmod 0700, or another XDG_RUNTIME_DIR",
                 "%s is not ours alone (owner %u, mode %03o)", directory, (unsigned)st.st_uid,
                  (unsigned)st.st_mode & 0777);
         else
