@@ -102,8 +102,7 @@ static void on_request(struct memo__httpd_request *r, void *user)
     if (memo__text_is(path, "/explain"))
         explain(a, q, &out, json);
     else if (memo__text_is(path, "/metrics"))
-        for (memo_client *c = a->engine->clients; c; c = c->next)
-            out.failed = memo_metrics_write(c, add_visitor, &out) != MEMO_OK || out.failed;
+        out.failed = memo__metrics_write_all(a->engine, add_visitor, &out) != MEMO_OK || out.failed;
     else
         known = false;
     if (!known)

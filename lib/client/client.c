@@ -91,7 +91,9 @@ static void on_trouble(void *user, const char *service, memo_status s, const cha
     if (!service)
         memo__store(&c->owner.registry_up, s == MEMO_OK);
     memo__client_event(c, MEMO_EVENT_SOURCE, service, registry, s, 0, "%s", text ? text : "");
-    memo__client_log(c, s == MEMO_OK ? MEMO_LOG_INFO : MEMO_LOG_WARN, "registry %s%s%s: %s", registry, service ? ", service " : "", service ? service : "",
+    size_t n = strlen(registry);
+    n -= n && registry[n - 1] == ':' && !service; /* "file:" has its colon */
+    memo__client_log(c, s == MEMO_OK ? MEMO_LOG_INFO : MEMO_LOG_WARN, "registry %.*s%s%s: %s", (int)n, registry, service ? ", service " : "", service ? service : "",
                      text && text[0] ? text : memo_status_name(s));
 }
 

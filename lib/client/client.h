@@ -71,6 +71,7 @@ struct memo_client {
     uint32_t phase;                                    /* relaxed */
     uint32_t closing;                                  /* relaxed: memo_client_free has begun */
     memo_client *next;                                 /* the engine's list; with the turn */
+    uint32_t number;                                   /* from 1, the least that is free: tells the clients of a process apart; fixed while in the list */
     struct {                                           /* with the turn */
         struct memo__watch *watch;
         struct memo__rules_source rules;
@@ -110,6 +111,7 @@ void memo__client_event(memo_client *c, int32_t kind, const char *service, const
     __attribute__((format(printf, 7, 8)));
 
 /* service.c: what the watch tells, with the turn */
+#define MEMO__SERVICE_NAME_RULE "a service's name has 1 to 63 letters, digits, '-', '_' and '.', and does not begin with '.'"
 bool memo__service_name_valid(const char *name);
 memo_status memo__service_view(void *client, const char *service, struct memo__view *v);
 const struct memo__view *memo__service_borrow(void *client, const char *service);
@@ -122,6 +124,10 @@ void memo__services_after_fork(memo_client *c);
 /* rules.c, with the turn */
 memo_status memo__rules_open(memo_client *c, memo_error *e);
 void memo__rules_close(memo_client *c);
+
+/* metrics.c, with the turn: all clients in one text. w is called with the turn, too: it only collects. */
+struct memo__engine;
+memo_status memo__metrics_write_all(struct memo__engine *g, memo_write_fn *w, void *user);
 
 /* registration.c, with the turn */
 void memo__registrations_after_fork(memo_client *c);

@@ -244,6 +244,18 @@ static memo_status engine_new(struct memo__engine **out)
     return MEMO_OK;
 }
 
+/* With the turn. The least, so that clients which come and go do not make ever new series. */
+static uint32_t free_number(const struct memo__engine *g)
+{
+    uint32_t number = 1;
+    for (const memo_client *c = g->clients; c;) {
+        bool taken = c->number == number;
+        number += taken;
+        c = taken ? g->clients : c->next;
+    }
+    return number;
+}
+
 memo_status memo__engine_join(memo_client *c, memo_error *e)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -264,6 +276,7 @@ memo_status memo__engine_join(memo_client *c, memo_error *e)
         s = thread_start(process.engine, e);
     if (s == MEMO_OK) {
         turn_lock();
+        c->number = free_number(process.engine);
         c->next = process.engine->clients;
         process.engine->clients = c;
         turn_unlock();

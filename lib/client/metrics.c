@@ -9,13 +9,13 @@
 #include "client/engine.h"
 
 #define GAUGES_OF_SERVICE 8   /* besides breakers */
-#define GAUGES_OF_CLIENT 2
+#define GAUGES_OF_CLIENT 3
 
 struct collecting {
     struct memo__metrics_row *rows;
     struct memo__gauge *gauges;
     char (*names)[MEMO__NAME_MAX];
-    uint32_t rows_count, gauges_count, gauges_room, names_count;
+    uint32_t rows_count, gauges_count, gauges_room, names_count, client;
 };
 
 static const char *kept(struct collecting *c, const char *name)
@@ -28,7 +28,7 @@ static const char *kept(struct collecting *c, const char *name)
 static void gauge(struct collecting *c, enum memo__gauge_kind kind, const char *service, const char *detail, double value)
 {
     if (c->gauges_count < c->gauges_room)
-        c->gauges[c->gauges_count++] = (struct memo__gauge){ kind, service, detail, value };
+        c->gauges[c->gauges_count++] = (struct memo__gauge){ kind, service, detail, value, c->client };
 }
 
 static void breaker(struct collecting *c, const char *service, const struct memo__organ *o)
@@ -53,6 +53,7 @@ static void collect(struct collecting *c, memo_service *s)
     const struct memo__plan *p = g->plan;
     struct memo__metrics_row *row = &c->rows[c->rows_count++];
     const char *name = row->service = kept(c, g->name);
+    row->client = c->client;
     for (uint32_t i = 0; i < g->parts.count; i++)
         memo__counters_merge(&row->sum, &memo__governor_part(g, i)->counters);
     int64_t age = memo__view_age_ms(p->view, memo__boot(g->world->host));
@@ -72,27 +73,52 @@ static void collect(struct collecting *c, memo_service *s)
         breaker(c, name, p->route_breakers[i]);
 }
 
-/* With the turn; false: no memory. */
-static bool collect_all(struct collecting *all, memo_client *c)
+/* With the turn. */
+static void collect_client(struct collecting *all, memo_client *c)
 {
-    uint32_t services = 0, names = 0;
-    for (memo_service *s = c->shared.services; s; s = s->next) {
-        services++;
-        names += 1 + breakers(s->governor.plan);
-    }
-    all->gauges_room = services * (GAUGES_OF_SERVICE - 1) + names + GAUGES_OF_CLIENT;
-    all->rows = memo__get_array(&c->alloc, services + 1, sizeof *all->rows);
-    all->gauges = memo__get_array(&c->alloc, all->gauges_room, sizeof *all->gauges);
-    all->names = memo__get_array(&c->alloc, names + 1, sizeof *all->names);
-    if (!all->rows || !all->gauges || !all->names)
-        return false;
+    const char *name = memo__setting_text(&c->settings, MEMO__SETTING_SERVICE_NAME);
     for (memo_service *s = c->shared.services; s; s = s->next)
         collect(all, s);
-    if (c->owner.watch) {
-        gauge(all, MEMO__GAUGE_REGISTRY_UP, NULL, memo__watch_source(c->owner.watch)->scheme, memo__load(&c->owner.registry_up));
-        gauge(all, MEMO__GAUGE_RULES_REVISION, NULL, NULL, (double)c->owner.rules.now->revision);
+    if (!c->owner.watch)
+        return;
+    gauge(all, MEMO__GAUGE_REGISTRY_UP, NULL, memo__watch_source(c->owner.watch)->scheme, memo__load(&c->owner.registry_up));
+    gauge(all, MEMO__GAUGE_RULES_REVISION, NULL, NULL, (double)c->owner.rules.now->revision);
+    if (name[0]) /* fixed since the start: not copied */
+        gauge(all, MEMO__GAUGE_TARGET, NULL, name, 1);
+}
+
+/* With the turn: the first of these clients, or it and those behind it, told apart by their numbers. false: no memory. */
+static bool collect_all(struct collecting *all, const struct memo__alloc *a, memo_client *first, bool list)
+{
+    uint32_t services = 0, names = 0, clients = 0;
+    for (memo_client *c = first; c; c = list ? c->next : NULL) {
+        clients++;
+        for (memo_service *s = c->shared.services; s; s = s->next) {
+            services++;
+            names += 1 + breakers(s->governor.plan);
+        }
+    }
+    all->gauges_room = services * (GAUGES_OF_SERVICE - 1) + names + clients * GAUGES_OF_CLIENT;
+    all->rows = memo__get_array(a, services + 1, sizeof *all->rows);
+    all->gauges = memo__get_array(a, all->gauges_room + 1, sizeof *all->gauges);
+    all->names = memo__get_array(a, names + 1, sizeof *all->names);
+    if (!all->rows || !all->gauges || !all->names)
+        return false;
+    for (memo_client *c = first; c; c = list ? c->next : NULL) {
+        all->client = list ? c->number : 0;
+        collect_client(all, c);
     }
     return true;
+}
+
+static memo_status finish(struct collecting *all, const struct memo__alloc *a, bool good, memo_write_fn *w, void *user)
+{
+    if (good)
+        memo__metrics_write(all->rows, all->rows_count, all->gauges, all->gauges_count, w, user);
+    memo__drop(a, all->rows);
+    memo__drop(a, all->gauges);
+    memo__drop(a, all->names);
+    return good ? MEMO_OK : MEMO_E_NO_MEMORY;
 }
 
 memo_status memo_metrics_write(memo_client *c, memo_write_fn *w, void *user)
@@ -102,12 +128,14 @@ memo_status memo_metrics_write(memo_client *c, memo_write_fn *w, void *user)
         return MEMO_E_ARGUMENT;
     memo__process_check();
     (void)memo__turn_take();
-    bool good = collect_all(&all, c);
+    bool good = collect_all(&all, &c->alloc, c, false);
     memo__turn_drop();
-    if (good)
-        memo__metrics_write(all.rows, all.rows_count, all.gauges, all.gauges_count, w, user);
-    memo__drop(&c->alloc, all.rows);
-    memo__drop(&c->alloc, all.gauges);
-    memo__drop(&c->alloc, all.names);
-    return good ? MEMO_OK : MEMO_E_NO_MEMORY;
+    return finish(&all, &c->alloc, good, w, user);
+}
+
+memo_status memo__metrics_write_all(struct memo__engine *g, memo_write_fn *w, void *user)
+{
+    struct collecting all = { 0 };
+    bool good = collect_all(&all, &g->alloc, g->clients, true);
+    return finish(&all, &g->alloc, good, w, user);
 }

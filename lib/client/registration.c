@@ -166,8 +166,10 @@ memo_status memo_registration_new(memo_client *c, const char *service, const mem
     if (!out)
         return memo__fail(e, MEMO_E_ARGUMENT, "out is NULL");
     *out = NULL;
-    if (!c || !service || !memo__service_name_valid(service) || !me || me->size < sizeof *me)
+    if (!c || !service || !me || me->size < sizeof *me)
         return memo__fail(e, MEMO_E_ARGUMENT, "client, a service's name and an instance with its size are needed");
+    if (!memo__service_name_valid(service))
+        return memo__fail(e, MEMO_E_ARGUMENT, MEMO__SERVICE_NAME_RULE);
     memo_status s = check(me, e);
     if (s != MEMO_OK)
         return s;

@@ -17,8 +17,6 @@
 #include "client/engine.h"
 #include "sources/cache_text.h"
 
-#define RULES_MOST (4u << 20)  /* bytes of a document */
-
 struct report { struct memo__writer w; memo_error *first; bool error; };
 
 static void on_finding(void *user, const struct memo__finding *f)
@@ -128,24 +126,25 @@ static memo_status take_text(memo_client *c, const char *file, const char *text,
     return memo__fail_at(e, s, file, 0, 0, NULL, "%s", r.first[0] ? r.first : memo_status_name(s));
 }
 
-/* The whole file in a block of its own; *text is NUL-terminated. */
+/* The file in a block of its own; *text is NUL-terminated. Of a file that is too long a byte more than a document may have, so that the compiler says so in its own words. */
 static memo_status read_file(memo_client *c, const char *path, char **text, size_t *bytes, memo_error *e)
 {
     struct stat st;
+    size_t most = 0;
     int fd = c->host->open(c->host->user, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0)
         return memo__fail_at(e, MEMO_E_IO, path, 0, 0, NULL, "cannot be opened: %s", strerror(-fd));
     memo_status s = MEMO_E_IO;
-    int wrong = c->host->stat_fd(c->host->user, fd, &st);
-    if (wrong < 0 || !S_ISREG(st.st_mode))
+    bool regular = c->host->stat_fd(c->host->user, fd, &st) >= 0 && S_ISREG(st.st_mode);
+    if (regular)
+        most = st.st_size > (off_t)MEMO__RULES_BYTES_MAX ? MEMO__RULES_BYTES_MAX + 1 : (size_t)st.st_size;
+    if (!regular)
         (void)memo__fail_at(e, s, path, 0, 0, NULL, "is not a file that can be read");
-    else if (st.st_size > (off_t)RULES_MOST)
-        (void)memo__fail_at(e, s = MEMO_E_RULES, path, 0, 0, NULL, "has %lld bytes, at most %u are read", (long long)st.st_size, RULES_MOST);
-    else if (!(*text = memo__get(&c->alloc, (size_t)st.st_size + 1)))
+    else if (!(*text = memo__get(&c->alloc, most + 1)))
         (void)memo__fail(e, s = MEMO_E_NO_MEMORY, "no memory for %s", path);
     else {
         int64_t got = 0;
-        for (*bytes = 0; *bytes < (size_t)st.st_size && (got = c->host->pread(c->host->user, fd, *text + *bytes, (size_t)st.st_size - *bytes, (int64_t)*bytes)) > 0;)
+        for (*bytes = 0; *bytes < most && (got = c->host->pread(c->host->user, fd, *text + *bytes, most - *bytes, (int64_t)*bytes)) > 0;)
             *bytes += (size_t)got;
         s = got < 0 ? memo__fail_at(e, MEMO_E_IO, path, 0, 0, NULL, "cannot be read: %s", strerror((int)-got)) : MEMO_OK;
     }
@@ -208,6 +207,7 @@ static memo_status look(memo_client *c, memo_error *e, enum why why)
         tell_unreadable(c, s, e);
     if (s == MEMO_OK) {
         uint64_t hash = memo__hash(bytes, text, bytes);
+        r->unreadable = MEMO_OK; /* whoever saw it: the next time that it cannot be read is news again */
         if (hash != r->hash && (bytes || why != TOLD)) {
             s = take_text(c, r->path, text, bytes, e);
             r->bad = s != MEMO_OK;

@@ -89,7 +89,7 @@ memo_status memo_service_acquire(memo_client *c, const char *name, memo_service 
         return memo__fail(e, MEMO_E_ARGUMENT, "out is NULL");
     *out = NULL;
     if (!c || !name || !memo__service_name_valid(name))
-        return memo__fail(e, MEMO_E_ARGUMENT, "a service's name has 1 to 63 letters, digits, '-', '_' and '.', and does not begin with '.'");
+        return memo__fail(e, MEMO_E_ARGUMENT, MEMO__SERVICE_NAME_RULE);
     memo__process_check();
     if (memo__load(&c->phase) != MEMO__RUNNING)
         return memo__fail(e, MEMO_E_STATE, "the client is not running");

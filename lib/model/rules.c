@@ -233,10 +233,12 @@ static memo_status parse(struct memo__rules_reader *r, struct memo__text text, m
 {
     static const struct memo__json_options options = { .comments = true, .doubles = true, .bytes_max = MEMO__RULES_BYTES_MAX };
     memo_error e = MEMO_INIT(memo_error);
-    memo_status s = memo__json_parse(&r->alloc, text, &options, &r->json, &e);
-    struct memo__finding f = { .error = true, .line = e.line, .column = e.column, .path = "", .message = e.message };
-    if (s != MEMO_E_PROTOCOL)
+    memo_status s = MEMO_E_PROTOCOL;
+    if (text.n > MEMO__RULES_BYTES_MAX) /* how much longer is not said: whoever reads a file stops here */
+        (void)memo__fail_at(&e, s, NULL, 1, 1, NULL, "longer than 1 MiB (%u bytes), the most that is read", MEMO__RULES_BYTES_MAX);
+    else if ((s = memo__json_parse(&r->alloc, text, &options, &r->json, &e)) != MEMO_E_PROTOCOL)
         return s;
+    struct memo__finding f = { .error = true, .line = e.line, .column = e.column, .path = "", .message = e.message };
     if (tell)
         tell(user, &f);
     return MEMO_E_RULES;

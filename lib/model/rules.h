@@ -16,6 +16,7 @@ enum memo__block { MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER, 
                    MEMO__BLOCK_BALANCE, MEMO__BLOCK_MAX_STALE, MEMO__BLOCKS };
 enum memo__origin { MEMO__FROM_BUILT_IN = 0, MEMO__FROM_SETTING, MEMO__FROM_DEFAULTS, MEMO__FROM_SERVICE, MEMO__FROM_ROUTE };
 
+#define MEMO__RULES_BYTES_MAX (1u << 20) /* of a document */
 #define MEMO__NAME_MAX 64          /* bytes with the NUL: names of services, limits, routes, subsets' values */
 #define MEMO__ATTEMPTS_MAX 5       /* of one call; gRPC clamps to the same */
 #define MEMO__LIMITS_MAX 4         /* limits that hold for one call, service and route together */

@@ -13,7 +13,6 @@
 
 #define MEMO__DAY (INT64_C(86400) * MEMO__S)
 #define MEMO__MODE_UNSAID ((enum memo__mode)2) /* only while reading: the layer above decides */
-#define MEMO__RULES_BYTES_MAX (1u << 20)
 #define MEMO__SERVICES_MAX 1024
 #define MEMO__FINDINGS_MAX 200    /* a report longer than that is not read by anybody */
 

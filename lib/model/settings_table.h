@@ -9,7 +9,7 @@
 SETTING(SETTINGS, "settings", PATH, "", NULL, NULL, NULL, 0,
         "File of further settings: lines `name = value`, `#` begins a comment. The environment wins over it.")
 SETTING(SERVICE_NAME, "service_name", TEXT, "", NULL, NULL, "OTEL_SERVICE_NAME", 0,
-        "Who this process is: its own service name, as registrations and metrics tell it.")
+        "Who this process is: its own service name, as the metric `target_info` and the name of its admin socket tell it.")
 SETTING(REGISTRY, "registry", URL, "file:", NULL, NULL, NULL, 0,
         "Where services are found and registered: `file:`, `file:///run/memo`, `static:todo=127.0.0.1:8080`.")
 SETTING(ADVERTISE, "advertise", TEXT, "", NULL, NULL, NULL, 0,

@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include "base/status.h"
 
+#define SHOWN_MOST 120 /* bytes of a path in a message, of the 256 that a message has */
+
 /* statfs(2) and the kernel's magic.h. FUSE is among them because nobody can tell what is behind it, and its locks may be local. */
 static bool is_remote(int64_t kind)
 {
@@ -75,6 +77,19 @@ static const char *exposed(const struct memo__place_rule *r, const struct stat *
     return NULL;
 }
 
+/* What goes into a message: the end of a long path, so that the reason behind it is not cut off. */
+static const char *shown(const char *path, char *buf, size_t size)
+{
+    size_t n = strlen(path);
+    if (n < size)
+        return path;
+    const char *tail = path + n - (size - 4);
+    while (((unsigned char)*tail & 0xc0) == 0x80)
+        tail++;
+    (void)snprintf(buf, size, "...%s", tail);
+    return buf;
+}
+
 static memo_status refuse_dir(const struct memo__host *h, int fd, const char *name, const struct memo__place_rule *r, struct stat *found, memo_error *e)
 {
     int wrong = h->stat_fd(h->user, fd, found);
@@ -103,20 +118,23 @@ static int make(const struct memo__host *h, int dir, const char *name, unsigned 
     return wrong == -EINVAL ? 0 : wrong;
 }
 
-memo_status memo__place_open_in(const struct memo__host *h, int dir, const char *name, const struct memo__place_rule *r, bool create, int *fd, struct stat *found, memo_error *e)
+memo_status memo__place_open_in(const struct memo__host *h, int dir, const char *name, const char *path, const struct memo__place_rule *r, bool create, int *fd,
+                                struct stat *found, memo_error *e)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+    char buf[SHOWN_MOST];
+    path = shown(path, buf, sizeof buf);
     *fd = h->open(h->user, dir, name, flags, 0);
     if (*fd == -ENOENT && create) {
         int made = make(h, dir, name, memo__place_dir_mode(r));
         if (made < 0)
-            return memo__fail(e, memo__place_status(made), "cannot create directory %s: %s", name, memo__place_why(made));
+            return memo__fail(e, memo__place_status(made), "cannot create directory %s: %s", path, memo__place_why(made));
         *fd = h->open(h->user, dir, name, flags, 0);
     }
     if (*fd < 0)
         return memo__fail(e, memo__place_status(*fd), *fd == -ELOOP || *fd == -ENOTDIR ? "%s is refused: it is a symbolic link or not a directory" : "cannot open directory %s: %s",
-                          name, memo__place_why(*fd));
-    memo_status s = refuse_dir(h, *fd, name, r, found, e);
+                          path, memo__place_why(*fd));
+    memo_status s = refuse_dir(h, *fd, path, r, found, e);
     if (s != MEMO_OK) {
         (void)h->close(h->user, *fd);
         *fd = -1;
@@ -149,7 +167,7 @@ static int step(const struct memo__host *h, int dir, const char *name, bool crea
 
 memo_status memo__place_open(const struct memo__host *h, const char *path, const struct memo__place_rule *r, bool create, int *fd, struct stat *found, memo_error *e)
 {
-    char name[MEMO__PLACE_PATH_MAX], *at = name, *last;
+    char name[MEMO__PLACE_PATH_MAX], buf[SHOWN_MOST], *at = name, *last;
     memo_status s = MEMO_OK;
     *fd = -1;
     if (path[0] != '/' || !memo__text_copy(name, sizeof name, memo__text_of(path)))
@@ -164,7 +182,7 @@ memo_status memo__place_open(const struct memo__host *h, const char *path, const
         next = step(h, dir, at, create, memo__place_dir_mode(r));
         (void)h->close(h->user, dir);
         if (next < 0)
-            s = memo__fail(e, memo__place_status(next), "%s: cannot step into %s: %s", path, at, memo__place_why(next));
+            s = memo__fail(e, memo__place_status(next), "%s: cannot step into %.60s: %s", shown(path, buf, sizeof buf), at, memo__place_why(next));
         dir = next;
         at = end + 1;
     }
@@ -172,7 +190,7 @@ memo_status memo__place_open(const struct memo__host *h, const char *path, const
         s = memo__fail(e, memo__place_status(dir), "cannot open /: %s", memo__place_why(dir));
     if (dir < 0)
         return s;
-    s = memo__place_open_in(h, dir, *last ? last : ".", r, create, fd, found, e);
+    s = memo__place_open_in(h, dir, *last ? last : ".", path, r, create, fd, found, e);
     (void)h->close(h->user, dir);
     return s;
 }

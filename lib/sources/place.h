@@ -30,8 +30,9 @@ bool memo__place_default(const char *leaf, char *path, size_t size);
 /* Opens (creating what is missing, if asked) an absolute path. *fd is good for names in it and for list.
  * MEMO_E_UNREACHABLE: it is not there (and create is false); MEMO_E_IO: it is refused or broken; e says why. */
 memo_status memo__place_open(const struct memo__host *h, const char *path, const struct memo__place_rule *r, bool create, int *fd, struct stat *found, memo_error *e);
-/* The same for one name in an open place. */
-memo_status memo__place_open_in(const struct memo__host *h, int dir, const char *name, const struct memo__place_rule *r, bool create, int *fd, struct stat *found, memo_error *e);
+/* The same for one name in an open place; path: the whole of it, for messages. */
+memo_status memo__place_open_in(const struct memo__host *h, int dir, const char *name, const char *path, const struct memo__place_rule *r, bool create, int *fd,
+                                struct stat *found, memo_error *e);
 /* Opens a file in a place. flags: O_RDONLY, O_RDWR, O_CREAT, O_EXCL; never follows, never waits. MEMO_E_UNREACHABLE: there is none (or, with O_EXCL, there is one). */
 memo_status memo__place_file(const struct memo__host *h, int dir, const char *name, int flags, const struct memo__place_rule *r, int *fd, struct stat *found, memo_error *e);
 

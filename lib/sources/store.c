@@ -150,10 +150,12 @@ static size_t write_epoch(uint64_t epoch, char *line)
 
 static memo_status read_epoch(struct memo__store *s, memo_error *e)
 {
-    char line[EPOCH_BYTES + 1], again[EPOCH_BYTES];
+    char line[EPOCH_BYTES + 1], again[EPOCH_BYTES], why[128];
     struct stat file;
     int fd;
     memo_status st = memo__place_file(s->host, s->root, "epoch", O_RDONLY, &s->rule, &fd, &file, e);
+    if (st != MEMO_OK && e && (size_t)snprintf(why, sizeof why, "%s", e->message) < sizeof why)
+        (void)memo__fail(e, st, "the registry %.100s: %s", s->path, why); /* a file's own name does not say whose it is */
     if (st != MEMO_OK)
         return st;
     int64_t n = memo__read_all(s->host, fd, line, sizeof line - 1);
@@ -256,14 +258,15 @@ bool memo__store_service_name(const char *name, char *service, size_t size)
 
 memo_status memo__store_service(const struct memo__store *s, const char *service, bool create, int *dir, memo_error *e)
 {
-    char name[MEMO__STORE_NAME_MOST];
+    char name[MEMO__STORE_NAME_MOST], path[MEMO__PLACE_PATH_MAX + MEMO__STORE_NAME_MOST];
     struct stat found;
     *dir = -1;
     if (!memo__store_dir_name(service, name, sizeof name))
         return memo__fail(e, MEMO_E_ARGUMENT, "\"%.64s\" is not the name of a service", service ? service : "");
     if (s->root < 0)
         return memo__fail(e, MEMO_E_UNREACHABLE, "the registry %s is not open", s->path);
-    return memo__place_open_in(s->host, s->root, name, &s->rule, create, dir, &found, e);
+    (void)snprintf(path, sizeof path, "%s/%s", s->path, name);
+    return memo__place_open_in(s->host, s->root, name, path, &s->rule, create, dir, &found, e);
 }
 
 /* ---- generation ---- */

@@ -46,6 +46,7 @@ static const struct { const char *name, *help, *detail; } gauge_names[MEMO__GAUG
     [MEMO__GAUGE_RETRY_BUDGET] = { "memo_client_retry_budget_tokens", "Retries that the budget would allow now.", NULL },
     [MEMO__GAUGE_REGISTRY_UP] = { "memo_registry_up", "1 if the registry answers, 0 if it is away.", "scheme" },
     [MEMO__GAUGE_RULES_REVISION] = { "memo_rules_revision", "Revision of the rules in force.", NULL },
+    [MEMO__GAUGE_TARGET] = { "target_info", "Who this process is, as OpenTelemetry tells it.", "service_name" },
 };
 
 struct out { memo_write_fn *write; void *user; size_t n; char buf[4096]; };
@@ -139,25 +140,37 @@ static void put_head(struct out *o, const char *name, const char *help, const ch
     put(o, "\n", 1);
 }
 
+/* client="2". The first one has none: a process that never has a second one is not troubled with numbers, and its series stay what they are when a second one comes. */
+static void put_client(struct out *o, uint32_t number)
+{
+    put_text(o, "client=\"");
+    put_number(o, number);
+    put(o, "\"", 1);
+}
+
 /* name{service="todo" and the brace stays open. NULL: the series of all that found no place. */
-static void put_series(struct out *o, const char *name, const char *suffix, const char *service)
+static void put_series(struct out *o, const char *name, const char *suffix, const struct memo__metrics_row *r)
 {
     put_text(o, name);
     put_text(o, suffix);
     put(o, "{", 1);
-    if (service)
-        put_label(o, "service", service);
+    if (r->client > 1) {
+        put_client(o, r->client);
+        put(o, ",", 1);
+    }
+    if (r->service)
+        put_label(o, "service", r->service);
     else
         put_label(o, "otel_metric_overflow", "true");
 }
 
-static void put_counters(struct out *o, const struct family *f, const char *service, const struct memo__service_counters *c)
+static void put_counters(struct out *o, const struct family *f, const struct memo__metrics_row *r)
 {
-    const uint64_t *word = (const uint64_t *)(const void *)((const char *)c + f->offset);
+    const uint64_t *word = (const uint64_t *)(const void *)((const char *)&r->sum + f->offset);
     for (size_t i = 0; i < f->count; i++) {
         if (f->sparse && !word[i])
             continue;
-        put_series(o, f->name, "", service);
+        put_series(o, f->name, "", r);
         put(o, ",", 1);
         put_text(o, f->labels[i]);
         put(o, "} ", 2);
@@ -166,12 +179,13 @@ static void put_counters(struct out *o, const struct family *f, const char *serv
     }
 }
 
-static void put_duration(struct out *o, const char *service, const struct memo__histogram *h)
+static void put_duration(struct out *o, const struct memo__metrics_row *r)
 {
+    const struct memo__histogram *h = &r->sum.duration;
     uint64_t so_far = 0;
     for (uint32_t i = 0; i < MEMO__BUCKETS; i++) {
         so_far += h->bucket[i];
-        put_series(o, duration_name, "_bucket", service);
+        put_series(o, duration_name, "_bucket", r);
         put_text(o, ",le=\"");
         if (i < MEMO__BUCKETS - 1)
             put_seconds(o, (uint64_t)memo__bucket_bound(i));
@@ -181,11 +195,11 @@ static void put_duration(struct out *o, const char *service, const struct memo__
         put_number(o, so_far);
         put(o, "\n", 1);
     }
-    put_series(o, duration_name, "_sum", service);
+    put_series(o, duration_name, "_sum", r);
     put(o, "} ", 2);
     put_seconds(o, h->sum_ns);
     put(o, "\n", 1);
-    put_series(o, duration_name, "_count", service);
+    put_series(o, duration_name, "_count", r);
     put(o, "} ", 2);
     put_number(o, so_far);
     put(o, "\n", 1);
@@ -193,19 +207,24 @@ static void put_duration(struct out *o, const char *service, const struct memo__
 
 static void put_gauge(struct out *o, const struct memo__gauge *g)
 {
-    const char *detail = gauge_names[g->kind].detail;
+    const char *detail = gauge_names[g->kind].detail, *before = "{";
     put_text(o, gauge_names[g->kind].name);
-    if (g->service || (detail && g->detail)) {
-        put(o, "{", 1);
-        if (g->service)
-            put_label(o, "service", g->service);
-        if (g->service && detail && g->detail)
-            put(o, ",", 1);
-        if (detail && g->detail)
-            put_label(o, detail, g->detail);
-        put(o, "}", 1);
+    if (g->client > 1) {
+        put_text(o, before);
+        put_client(o, g->client);
+        before = ",";
     }
-    put(o, " ", 1);
+    if (g->service) {
+        put_text(o, before);
+        put_label(o, "service", g->service);
+        before = ",";
+    }
+    if (detail && g->detail) {
+        put_text(o, before);
+        put_label(o, detail, g->detail);
+        before = ",";
+    }
+    put_text(o, *before == ',' ? "} " : " ");
     put_double(o, g->value);
     put(o, "\n", 1);
 }
@@ -236,23 +255,23 @@ void memo__metrics_write(const struct memo__metrics_row *rows, uint32_t rows_cou
                          memo_write_fn *write, void *user)
 {
     struct out o = { .write = write, .user = user };
-    struct memo__service_counters rest = { 0 };
+    struct memo__metrics_row rest = { 0 };
     uint32_t own = rows_count < MEMO__SERIES_MAX ? rows_count : MEMO__SERIES_MAX;
     for (uint32_t i = own; i < rows_count; i++)
-        memo__counters_merge(&rest, &rows[i].sum);
+        memo__counters_merge(&rest.sum, &rows[i].sum);
     for (size_t f = 0; f < COUNT(families) && rows_count; f++) {
         put_head(&o, families[f].name, families[f].help, "counter");
         for (uint32_t i = 0; i < own; i++)
-            put_counters(&o, &families[f], rows[i].service, &rows[i].sum);
+            put_counters(&o, &families[f], &rows[i]);
         if (own < rows_count)
-            put_counters(&o, &families[f], NULL, &rest);
+            put_counters(&o, &families[f], &rest);
     }
     if (rows_count)
         put_head(&o, duration_name, duration_help, "histogram");
     for (uint32_t i = 0; i < own; i++)
-        put_duration(&o, rows[i].service, &rows[i].sum.duration);
+        put_duration(&o, &rows[i]);
     if (own < rows_count)
-        put_duration(&o, NULL, &rest.duration);
+        put_duration(&o, &rest);
     for (int kind = 0; kind < MEMO__GAUGES; kind++)
         put_gauges(&o, (enum memo__gauge_kind)kind, gauges, gauges_count);
     flush(&o);

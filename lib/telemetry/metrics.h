@@ -67,6 +67,7 @@ void memo__counters_merge(struct memo__service_counters *to, const struct memo__
 /* One service of the text: all its stripes merged. */
 struct memo__metrics_row {
     const char *service;
+    uint32_t client;     /* its number, where one text has several; 0 and 1: not told */
     struct memo__service_counters sum;
 };
 
@@ -80,6 +81,7 @@ enum memo__gauge_kind { /* what else is told; name, help and labels are in metri
     MEMO__GAUGE_RETRY_BUDGET,   /* tokens left */
     MEMO__GAUGE_REGISTRY_UP,    /* detail: the scheme; 1 or 0; no service */
     MEMO__GAUGE_RULES_REVISION, /* no service */
+    MEMO__GAUGE_TARGET,         /* detail: service_name; 1; no service */
     MEMO__GAUGES
 };
 
@@ -88,6 +90,7 @@ struct memo__gauge {
     const char *service; /* NULL: of the client */
     const char *detail;  /* NULL: none */
     double value;
+    uint32_t client;     /* as in a row */
 };
 
 /* Prometheus text, exposition format 0.0.4, in pieces of at most 4 KiB. Rows and gauges in any order. Neither allocates nor locks; does not depend on the host's locale. */

@@ -134,11 +134,23 @@ static bool environment_says_yes(const char *name)
     return value && (strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0);
 }
 
+/* Not to wait at all is no wish that any command could fulfil: every answer takes a moment. */
+static int resolve_timeout(struct args *a)
+{
+    const char *value = args_get(a, "timeout"), *name = value ? "--timeout" : "MEMO_TIMEOUT";
+    int64_t ns = 5 * MEMO__S;
+    if (!value)
+        value = from_environment(name);
+    if (value && (!memo__parse_duration(memo__text_of(value), &ns) || ns < MEMO__MS))
+        return args_wrong(a, "%s is a duration of 1ms or more, like 250ms or 1.5s, not \"%s\"", name, value);
+    a->timeout_ms = ns / MEMO__MS;
+    return LEAVE_OK;
+}
+
 /* MEMO_REGISTRY and MEMO_RULES are read by the library itself: an option only goes over them. */
 static int resolve_global(struct args *a)
 {
-    const char *output = args_get(a, "output"), *timeout = from_environment("MEMO_TIMEOUT");
-    int64_t ns;
+    const char *output = args_get(a, "output");
     if (!output)
         output = from_environment("MEMO_OUTPUT");
     if (output && strcmp(output, "json") != 0 && strcmp(output, "table") != 0)
@@ -146,16 +158,14 @@ static int resolve_global(struct args *a)
     a->json = output && strcmp(output, "json") == 0;
     a->quiet = args_get(a, "quiet") || environment_says_yes("MEMO_QUIET");
     a->color = !args_get(a, "no-color") && !from_environment("NO_COLOR") && !environment_says_yes("MEMO_NO_COLOR") && isatty(STDOUT_FILENO);
-    a->timeout_ms = 5000;
-    if (timeout && memo__parse_duration(memo__text_of(timeout), &ns))
-        a->timeout_ms = ns / MEMO__MS;
-    return args_duration_ms(a, "timeout", &a->timeout_ms) ? LEAVE_OK : LEAVE_USAGE;
+    return resolve_timeout(a);
 }
 
 int args_parse(struct args *a, const struct command *commands, int argc, char **argv)
 {
     int place, wrong;
     memset(a, 0, sizeof(*a));
+    a->program = argv[0] ? argv[0] : "memoctl";
     a->command = command_find(commands, argc, argv, &place);
     if (place && !a->command)
         return args_wrong(a, "unknown command %s", argv[place]);
@@ -164,6 +174,8 @@ int args_parse(struct args *a, const struct command *commands, int argc, char **
         wrong = resolve_global(a);
     if (wrong || !a->command || args_get(a, "help"))
         return wrong;
+    if (a->rest && !strstr(a->command->words, "[-- "))
+        return args_wrong(a, "takes nothing behind --");
     if (a->words_count < a->command->least)
         return args_wrong(a, "wants %s", a->command->words);
     if (a->words_count > a->command->most)

@@ -31,6 +31,7 @@ struct command {
 
 struct args {
     const struct command *command;
+    const char *program;             /* argv[0] */
     bool json, quiet, color;
     int64_t timeout_ms;
     int words_count, given_count, rest_count;

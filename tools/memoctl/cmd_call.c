@@ -13,6 +13,7 @@
 #include "print.h"
 
 #define HEADERS_MAX 32
+#define DATA_MAX (16u << 20)
 
 const struct option_row cmd_call_options[] = {
     { "explain", 0, NULL, "prints the record of the call: every decision and its reason" },
@@ -51,8 +52,14 @@ static int ask_data(struct ask *k, const char *data)
     if (!data)
         return LEAVE_OK;
     if (data[0] == '@') {
-        if (fetch_file(data + 1, 16u << 20, &k->data, &k->q.body_bytes) != MEMO_OK)
-            return LEAVE_FAILED;
+        memo_error e = MEMO_INIT(memo_error);
+        const char *why;
+        memo_status s = fetch_file(data + 1, DATA_MAX, &k->data, &k->q.body_bytes, &why);
+        if (!s && k->q.body_bytes > DATA_MAX)
+            why = "longer than 16 MiB, the most that is sent";
+        snprintf(e.message, sizeof(e.message), "%s", why);
+        if (s || k->q.body_bytes > DATA_MAX)
+            return print_error(data + 1, s ? s : MEMO_E_ARGUMENT, &e);
         k->q.body = k->data;
     } else {
         k->q.body = data;

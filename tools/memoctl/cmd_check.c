@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_check.c: memoctl check: every thing that libmemo needs of this machine and of its settings, each as ok, warn or fail with a hint what to do.
  *
- * The exit code is that of the first thing that failed: 5 rules or settings, 4 the registry, else 1; warnings leave 0. */
+ * The exit code is that of the first thing that failed, as every command has it for that status (leave.c); what has no status is 1; warnings leave 0. */
 #define _GNU_SOURCE /* environ */
 #include <errno.h>
 #include <poll.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "base/json.h"
 #include "commands.h"
-#include "fetch.h"
+#include "document.h"
 #include "leave.h"
 #include "open.h"
 #include "print.h"
@@ -66,29 +66,45 @@ static void check_library(struct checkup *k)
             "libmemo %u.%u.%u is loaded, memoctl was built for %s", n / 10000, n / 100 % 100, n % 100, MEMO_VERSION_TEXT);
 }
 
-/* The nearest directory that exists decides whether it can be made. */
+/* Whether a directory could be made: the nearest one above it that exists decides, by trying: root may write everywhere, and still cannot make
+ * anything in /proc. why: what is in the way. */
+static bool can_be_made(const char *directory, char *why, size_t n)
+{
+    char above[1100], probe[1200];
+    struct stat st;
+    snprintf(above, sizeof(above), "%s", directory);
+    do {
+        char *slash = strrchr(above, '/');
+        if (!slash)
+            return false;
+        slash[slash == above] = 0;
+    } while (stat(above, &st) != 0 && above[1]);
+    snprintf(probe, sizeof(probe), "%s/.memoctl-check-%d", above[1] ? above : "", (int)getpid());
+    bool made = mkdir(probe, 0700) == 0;
+    snprintf(why, n, "%s: %s", above, made ? "" : strerror(errno));
+    if (made)
+        (void)rmdir(probe);
+    return made;
+}
+
 static void check_runtime(struct checkup *k)
 {
-    char directory[400], parent[400];
+    char directory[400], why[600];
     struct stat st;
     processes_directory(directory, sizeof(directory));
     if (lstat(directory, &st) == 0) {
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
-            tell(k, MARK_FAIL, LEAVE_FAILED, "runtime", "it must be a directory of yours that nobody else can write: chown, chmod 0700",
+            tell(k, MARK_FAIL, LEAVE_FAILED, "runtime", "it must be a directory of yours that nobody else can write: chown, chmod 0700, or another XDG_RUNTIME_DIR",
                 "%s is not ours alone (owner %u, mode %03o)", directory, (unsigned)st.st_uid,
                  (unsigned)st.st_mode & 0777);
         else
             tell(k, MARK_OK, LEAVE_FAILED, "runtime", NULL, "%s", directory);
-        return;
-    }
-    snprintf(parent, sizeof(parent), "%s", directory);
-    *strrchr(parent, '/') = 0;
-    if (access(parent, W_OK | X_OK) == 0)
+    } else if (can_be_made(directory, why, sizeof(why)))
         tell(k, MARK_OK, LEAVE_FAILED, "runtime", NULL, "%s can be made when it is needed", directory);
     else
         tell(k, MARK_WARN, LEAVE_FAILED, "runtime",
             "set XDG_RUNTIME_DIR to a directory of yours (0700): the file: registry, its cache and `memoctl explain` live there",
-            "%s cannot be made: %s", directory, strerror(errno));
+            "%s cannot be made: %s", directory, why);
 }
 
 static void check_clock(struct checkup *k)
@@ -157,7 +173,7 @@ static memo_client *check_settings(struct checkup *k)
         check_variables(k);
         return c;
     }
-    tell(k, MARK_FAIL, LEAVE_INVALID, "settings", "`memoctl settings` shows each with its origin and range", "%s%s%s (%s)", e.file,
+    tell(k, MARK_FAIL, leave_code(s), "settings", "`memoctl settings` shows each with its origin and range", "%s%s%s (%s)", e.file,
         e.file[0] ? ": " : "", e.message, memo_status_name(s));
     memo_client_free(c);
     return NULL;
@@ -166,32 +182,35 @@ static memo_client *check_settings(struct checkup *k)
 static void tell_rules(struct checkup *k, const char *file, const char *text, size_t n)
 {
     memo_error e = MEMO_INIT(memo_error);
-    char report[2048];
-    size_t need = 1;
-    memo_status s = memo_rules_check(text, n, report, sizeof(report), &need, &e);
-    if ((s == MEMO_OK || s == MEMO_E_TRUNCATED) && need > 1) /* all of the report are warnings then */
-        tell(k, MARK_WARN, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells each", "%s is valid, but has keys that are not known and mean nothing", file);
+    char *report;
+    memo_status s = document_check(text, n, &report, &e);
+    if (s == MEMO_OK && report[0]) /* all of the report are warnings then */
+        tell(k, MARK_WARN, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells each",
+            "%s is valid, but has keys that mean nothing: unknown, or not in force in this version", file);
     else if (s == MEMO_OK)
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "%s is valid", file);
     else
-        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "`memoctl rules validate FILE` tells every mistake", "%s:%d:%d: %s%s%s", file, (int)e.line,
-            (int)e.column, e.path, e.path[0] ? ": " : "", e.message);
+        tell(k, MARK_FAIL, leave_code(s), "rules", "`memoctl rules validate FILE` tells every mistake", "%s:%d:%d: %s%s%s", file, (int)e.line,
+            (int)e.column, e.path, e.path[0] ? ": " : "", e.message[0] ? e.message : memo_status_name(s));
+    free(report);
 }
 
 /* A path or the text itself, told apart as the library does. */
 static void check_rules(struct checkup *k, memo_client *c)
 {
+    memo_error e = MEMO_INIT(memo_error);
     char value[4096], origin[256], *text;
     size_t n;
+    memo_status s;
     if (memo_client_get_setting(c, "rules", value, sizeof(value), origin, sizeof(origin)) != MEMO_OK)
         value[0] = 0;
     if (!value[0])
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "none given: the built-in defaults hold");
     else if (value[0] == '{')
         tell_rules(k, "inline", value, strlen(value));
-    else if (access(value, R_OK) != 0)
-        tell(k, MARK_FAIL, LEAVE_INVALID, "rules", "MEMO_RULES is a path, or the text itself, beginning with {", "%s: %s", value, strerror(errno));
-    else if (fetch_file(value, 16u << 20, &text, &n) == MEMO_OK) {
+    else if ((s = document_read(value, &text, &n, &e)) != MEMO_OK)
+        tell(k, MARK_FAIL, leave_code(s), "rules", "MEMO_RULES is a path, or the text itself, beginning with {", "%s: %s", value, e.message);
+    else {
         tell_rules(k, value, text, n);
         free(text);
     }
@@ -207,9 +226,57 @@ static void on_line(int32_t level, const char *line, void *user)
         snprintf(r->text, sizeof(r->text), "%s", line + 9);
 }
 
+/* The directory that a file: registry is in; false: another registry. */
+static bool registry_directory(const char *url, char *path, size_t n)
+{
+    const char *at = url + 5;
+    char runtime[400];
+    if (strncmp(url, "file:", 5) != 0)
+        return false;
+    if (strncmp(at, "//", 2) == 0)
+        at += 2;
+    int length = (int)strcspn(at, "?");
+    processes_directory(runtime, sizeof(runtime));
+    if (length)
+        snprintf(path, n, "%.*s", length, at);
+    else
+        snprintf(path, n, "%s/registry", runtime);
+    for (size_t end = strlen(path); end > 1 && path[end - 1] == '/'; end--)
+        path[end - 1] = 0;
+    return true;
+}
+
+/* Readers make nothing, so on a new machine it is not there; what matters is whether the first one that registers can make it. */
+static void tell_missing(struct checkup *k, const char *path)
+{
+    char why[1200];
+    if (can_be_made(path, why, sizeof(why)))
+        tell(k, MARK_WARN, LEAVE_OK, "registry", "nobody has registered on this machine yet: the first one that does makes it", "%s is not there", path);
+    else
+        tell(k, MARK_FAIL, leave_code(MEMO_E_UNREACHABLE), "registry",
+            "it lives in a local directory that its users can make: file:///PATH, or XDG_RUNTIME_DIR for the default one",
+            "%s is not there and cannot be made: %s", path, why);
+}
+
+static const char *registry_hint(const char *url, memo_status s)
+{
+    if (s == MEMO_E_SETTING || s == MEMO_E_UNSUPPORTED)
+        return "MEMO_REGISTRY or --registry is a URL: file:, file:///run/memo/registry, static:todo=127.0.0.1:8080";
+    if (strncmp(url, "file:", 5) != 0)
+        return "is MEMO_REGISTRY right, and its server up?";
+    return s == MEMO_E_IO ? "it must be a local directory of yours that nobody else can enter: chown, chmod 0700; ?owners=UID,UID lets others in"
+                          : "is MEMO_REGISTRY the right directory, and has this user a way to it?";
+}
+
+static void tell_unusable(struct checkup *k, const char *url, memo_status s, const char *why, const memo_error *e)
+{
+    const char *text = why[0] ? why : e->message[0] ? e->message : "no list of services";
+    tell(k, MARK_FAIL, leave_code(s), "registry", registry_hint(url, s), "%s%s%s (%s)", why[0] ? "" : url, why[0] ? "" : ": ", text, memo_status_name(s));
+}
+
 static void check_registry(struct checkup *k, memo_client *c, struct reason *why)
 {
-    char url[512], origin[256], names[65536];
+    char url[1100], path[1100], origin[256], names[65536];
     memo_error e = MEMO_INIT(memo_error);
     size_t need = 0;
     uint32_t count = 0;
@@ -222,17 +289,14 @@ static void check_registry(struct checkup *k, memo_client *c, struct reason *why
         s = memo_client_list_services(c, names, sizeof(names), &need);
     if (s == MEMO_E_RULES)
         return; /* told already */
-    if (s == MEMO_E_UNREACHABLE && strncmp(url, "file:", 5) == 0) { /* readers make nothing, so on a new machine it is not there */
-        tell(k, MARK_WARN, LEAVE_UNREACHABLE, "registry", "nobody has registered on this machine yet: the first one that does makes it",
-            "%s is not there", url);
+    if (s == MEMO_E_UNREACHABLE && registry_directory(url, path, sizeof(path)) && access(path, F_OK) != 0) {
+        tell_missing(k, path);
         return;
     }
     if (s && s != MEMO_E_TRUNCATED) {
         poll(NULL, 0, 100); /* the line is on its way */
         open_silently(c);
-        tell(k, MARK_FAIL, s == MEMO_E_SETTING ? LEAVE_INVALID : LEAVE_UNREACHABLE, "registry", "is MEMO_REGISTRY right, and its server up?",
-            "%s%s%s (%s)", why->text[0] ? "" : url, why->text[0] ? "" : ": ", why->text[0] ? why->text : e.message[0] ? e.message : "no list of services",
-            memo_status_name(s));
+        tell_unusable(k, url, s, why->text, &e);
         return;
     }
     for (size_t at = 0; s == MEMO_OK && at < need && names[at]; at += strlen(names + at) + 1)

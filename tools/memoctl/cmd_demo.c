@@ -12,6 +12,7 @@
 #include "demo.h"
 #include "leave.h"
 #include "print.h"
+#include "program.h"
 
 const struct option_row cmd_demo_options[] = {
     { "stay", 0, NULL, "keeps everything running after the scenes, for you to break it" },
@@ -57,7 +58,7 @@ static bool begin(struct demo *d)
 }
 
 /* Whoever was killed comes back after five seconds, so that one can go on playing. */
-static void look_after(struct demo *d, int64_t *dead_since)
+static void look_after(struct demo *d, const char *again, int64_t *dead_since)
 {
     for (int i = 0; i < INSTANCES; i++) {
         if (children_running(&d->children, i)) {
@@ -65,8 +66,8 @@ static void look_after(struct demo *d, int64_t *dead_since)
         } else if (dead_since[i] == 0) {
             dead_since[i] = demo_now();
             demo_note(d,
-                "   %s has ended; it is started again in 5 s. `memoctl explain --last 3` tells what became of calls that it took with it, if any.",
-                book_instance(i));
+                "   %s has ended; it is started again in 5 s. `%s explain --last 3` tells what became of calls that it took with it, if any.",
+                book_instance(i), again);
         } else if (demo_now() - dead_since[i] > 5 * MEMO__S && children_start(&d->children, i)) {
             demo_note(d, "   %s runs again: pid %d", book_instance(i), (int)d->children.child[i].pid);
             d->told.ejected[i] = false;
@@ -77,11 +78,13 @@ static void look_after(struct demo *d, int64_t *dead_since)
 static void stay(struct demo *d)
 {
     int64_t dead_since[INSTANCES] = { 0 };
+    char buf[4200];
+    const char *again = program_again(d->args->program, buf, sizeof(buf));
     demo_note(d, "\nEverything keeps running until Ctrl-C. Break it yourself, from another terminal:");
     for (int i = 0; i < INSTANCES; i++)
         demo_note(d, "   kill -9 %-7d  # %s, 127.0.0.1:%u", (int)d->children.child[i].pid, book_instance(i), (unsigned)d->children.child[i].port);
-    demo_note(d, "   memoctl explain --last 1  # how the last call went that was refused, failed, tried twice or slow");
-    demo_note(d, "   memoctl watch todo --registry file://%s/registry", d->directory);
+    demo_note(d, "   %s explain --last 1  # how the last call went that was refused, failed, tried twice or slow", again);
+    demo_note(d, "   %s watch todo --registry file://%s/registry", again, d->directory);
     demo_note(d, "   curl 'http://127.0.0.1:%u/chaos?delay_ms=1100&fail_percent=30'", (unsigned)d->children.child[INSTANCE_V1B].port);
     demo_note(d, "   $EDITOR %s/rules.json\n", d->directory);
     demo_label(d, "your turn");
@@ -90,7 +93,7 @@ static void stay(struct demo *d)
         pool_rate(&d->pool[i], DEMO_RATE);
     while (!d->interrupted) {
         (void)demo_run(d, 500);
-        look_after(d, dead_since);
+        look_after(d, again, dead_since);
         if (d->lines >= 20)
             demo_head(d);
     }

@@ -9,11 +9,14 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "commands.h"
@@ -80,6 +83,34 @@ static int wish_read(const struct args *a, struct wish *w)
         if ((code = wish_label(a, w, label)) != LEAVE_OK)
             return code;
     return LEAVE_OK;
+}
+
+static bool executable(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || access(path, X_OK) != 0)
+        return false;
+    errno = EACCES;
+    return S_ISREG(st.st_mode);
+}
+
+/* As execvp will look for it; errno says why not. Before anything is registered: nobody should be sent to a program that cannot be started. */
+static bool command_there(const char *name)
+{
+    const char *path = getenv("PATH");
+    char candidate[PATH_MAX];
+    if (strchr(name, '/'))
+        return executable(name);
+    int why = ENOENT;
+    for (const char *at = path ? path : "/bin:/usr/bin"; name[0] && *at;) {
+        int n = (int)strcspn(at, ":");
+        if (snprintf(candidate, sizeof(candidate), "%.*s%s%s", n, at, n ? "/" : "", name) < (int)sizeof(candidate) && executable(candidate))
+            return true;
+        why = errno == EACCES ? EACCES : why;
+        at += n + (at[n] == ':');
+    }
+    errno = why;
+    return false;
 }
 
 /* The command of the user gets the signals' defaults back, and ends when we are killed. */
@@ -158,7 +189,7 @@ static int keep(const struct args *a, const struct wish *w, memo_registration *r
     int status = 0, got, code;
     pid_t child = a->rest_count > 0 ? start_command(a->rest) : 0;
     if (child < 0)
-        return print_error(a->rest[0], MEMO_E_IO, NULL);
+        return print_error(a->rest[0], MEMO_E_NO_MEMORY, NULL);
     do
         got = next_signal(signals);
     while (got == SIGCHLD && waitpid(child, &status, WNOHANG) != child);
@@ -176,6 +207,9 @@ static int registered(const struct args *a, const struct wish *w, memo_client *c
 {
     memo_error e = MEMO_INIT(memo_error);
     memo_registration *r;
+    char advertise[300] = "", origin[64];
+    if (!w->me.port && memo_client_get_setting(c, "advertise", advertise, sizeof(advertise), origin, sizeof(origin)) == MEMO_OK && !advertise[0])
+        return args_wrong(a, "wants --port PORT, or MEMO_ADVERTISE=ADDRESS:PORT");
     memo_status s = memo_registration_new(c, a->words[0], &w->me, &r, &e);
     int code;
     if (s)
@@ -211,8 +245,14 @@ int cmd_register(const struct args *a)
     int signals, code = wish_read(a, &w);
     if (code)
         return code;
+    if (a->rest && a->rest_count == 0)
+        return args_wrong(a, "-- wants a COMMAND behind it");
+    if (a->rest && !command_there(a->rest[0])) {
+        fprintf(stderr, "memoctl register: %s: %s; nothing was registered\n", a->rest[0], strerror(errno));
+        return 127; /* as shells say it, and as it is when the command cannot be started later */
+    }
     if ((signals = signals_with_child()) < 0)
-        return LEAVE_FAILED;
+        return print_error("signals", MEMO_E_NO_MEMORY, NULL);
     if ((code = open_client(a, &c)) != LEAVE_OK)
         return code;
     s = args_get(a, "ttl") ? memo_client_set(c, "lease_ttl", args_get(a, "ttl"), &e) : MEMO_OK;

@@ -2,16 +2,13 @@
 /* cmd_rules.c: memoctl rules validate FILE...: every finding as FILE:LINE:COLUMN: error: path: message, which editors understand.
  *
  * At run time an unknown key is a warning, so that an older library runs a newer document; here, where a person can mend it, it is an error. */
-#include <memo/rules.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
 #include "commands.h"
-#include "fetch.h"
+#include "document.h"
 #include "leave.h"
 #include "print.h"
-
-#define DOCUMENT_MAX (16u << 20)
 
 struct finding { int64_t line, column; struct memo__text severity, path, message; };
 
@@ -23,9 +20,24 @@ static struct memo__text text_of(const struct memo__json *j, const char *key)
     return n && n->type == MEMO__JSON_TEXT ? memo__json_text(j, n) : MEMO__TEXT("");
 }
 
+/* "unknown key, ignored; did you mean ...": ignored is what it is at run time, not what happens here. */
+static bool unknown_key(struct finding *f, char *buf, size_t n)
+{
+    static const char key[] = "unknown key", ignored[] = ", ignored";
+    size_t k = sizeof(key) - 1, i = sizeof(ignored) - 1;
+    if (f->message.n < k || memcmp(f->message.at, key, k) != 0)
+        return false;
+    if (f->message.n >= k + i && memcmp(f->message.at + k, ignored, i) == 0) {
+        snprintf(buf, n, "%s%.*s", key, (int)(f->message.n - k - i), f->message.at + k + i);
+        f->message = memo__text_of(buf);
+    }
+    return true;
+}
+
 static void tell(struct verdict *v, const char *file, struct finding *f)
 {
-    bool unknown = f->message.n >= 11 && strncmp(f->message.at, "unknown key", 11) == 0;
+    char buf[300];
+    bool unknown = unknown_key(f, buf, sizeof(buf));
     bool error = unknown || memo__text_is(f->severity, "error");
     const char *severity = error ? "error" : "warning";
     v->errors += error;
@@ -62,27 +74,16 @@ static void tell_line(struct verdict *v, const char *file, struct memo__text lin
     memo__json_free(j);
 }
 
-/* The report as a whole: asked once for its size, then for itself. */
-static memo_status report_of(const char *text, size_t n, char **report)
-{
-    size_t need = 0;
-    memo_status s = memo_rules_check(text, n, NULL, 0, &need, NULL);
-    *report = calloc(1, need + 1);
-    if (!*report)
-        return MEMO_E_NO_MEMORY;
-    if (s == MEMO_OK || s == MEMO_E_RULES || s == MEMO_E_TRUNCATED)
-        s = memo_rules_check(text, n, *report, need + 1, &need, NULL);
-    return s;
-}
-
 static int validate(struct verdict *v, const char *file)
 {
+    memo_error e = MEMO_INIT(memo_error);
     char *text, *report;
     size_t n;
-    if (fetch_file(file, DOCUMENT_MAX, &text, &n) != MEMO_OK)
-        return LEAVE_FAILED;
+    memo_status s = document_read(file, &text, &n, &e);
+    if (s)
+        return print_error(file, s, &e);
     uint32_t errors = v->errors, warnings = v->warnings;
-    memo_status s = report_of(text, n, &report);
+    s = document_check(text, n, &report, &e);
     for (char *at = report; at && *at;) {
         size_t line = strcspn(at, "\n");
         tell_line(v, file, (struct memo__text){ at, line });

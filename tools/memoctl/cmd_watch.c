@@ -146,7 +146,7 @@ int cmd_watch(const struct args *a)
         return LEAVE_USAGE;
     signals = open_signals();
     if (signals < 0)
-        return LEAVE_FAILED;
+        return print_error("signals", MEMO_E_NO_MEMORY, NULL);
     code = open_service(a, w.name, &w.client, &w.service);
     if (code)
         return code;

@@ -76,31 +76,26 @@ memo_status fetch(const char *socket, const char *url, long timeout_ms, long *ht
     return s;
 }
 
-memo_status fetch_file(const char *path, size_t most, char **text, size_t *bytes)
+memo_status fetch_file(const char *path, size_t most, char **text, size_t *bytes, const char **why)
 {
-    char piece[16384];
-    struct body b = { NULL, 0 };
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    bool good = f && body_add(&b, "", 0);
-    while (good) {
-        size_t n = fread(piece, 1, sizeof(piece), f);
-        if (n == 0)
-            break;
-        good = b.n + n <= most && body_add(&b, piece, n);
-    }
-    if (!f || ferror(f)) {
-        fprintf(stderr, "memoctl: %s: %s\n", path, strerror(errno));
-        good = false;
-    } else if (!good) {
-        fprintf(stderr, "memoctl: %s: more than %zu bytes\n", path, most);
-    }
+    char *at = f ? malloc(most + 2) : NULL;
+    size_t n = 0, got;
+    *why = strerror(errno);
+    *text = NULL;
+    while (at && n <= most && (got = fread(at + n, 1, most + 1 - n, f)) > 0)
+        n += got;
+    bool good = at && !ferror(f);
+    if (f && !good)
+        *why = strerror(errno);
     if (f && f != stdin)
         fclose(f);
     if (!good) {
-        free(b.at);
-        return MEMO_E_IO;
+        free(at);
+        return f && !at ? MEMO_E_NO_MEMORY : MEMO_E_IO;
     }
-    *text = b.at;
-    *bytes = b.n;
+    at[n] = 0;
+    *text = at;
+    *bytes = n;
     return MEMO_OK;
 }

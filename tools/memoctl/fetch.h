@@ -11,6 +11,7 @@
 /* socket: path of a Unix socket, or NULL. url: "http://memo/explain?last=3". *body is malloc'ed and ended by NUL, NULL on failure.
  * MEMO_OK (whatever the HTTP status), MEMO_E_UNREACHABLE, MEMO_E_TIMEOUT, MEMO_E_PROTOCOL, MEMO_E_NO_MEMORY. */
 memo_status fetch(const char *socket, const char *url, long timeout_ms, long *http_status, char **body, size_t *bytes);
-/* A whole file, or stdin for "-"; malloc'ed and ended by NUL. At most `most` bytes. Says on stderr what is wrong. */
-memo_status fetch_file(const char *path, size_t most, char **text, size_t *bytes);
+/* A file, or stdin for "-"; malloc'ed and ended by NUL. Of one that is longer than `most`, most + 1 bytes, for the caller to say so in its own words.
+ * MEMO_E_IO, MEMO_E_NO_MEMORY: *why is a text of the system's. */
+memo_status fetch_file(const char *path, size_t most, char **text, size_t *bytes, const char **why);
 #endif

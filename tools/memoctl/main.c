@@ -49,7 +49,8 @@ static void help_all(FILE *to)
         if (c->summary)
             fprintf(to, "  %-10s %s\n", c->name, c->summary);
     help_options(to, "options of every command:", args_global);
-    fputs("\nexit status: 0 done, 1 failed, 2 usage, 3 refused by libmemo, 4 unreachable or too late, 5 rules or settings not valid\n", to);
+    fputs("\nexit status: 0 done, 1 failed, 2 usage, 3 refused by libmemo, 4 unreachable, unusable or too late,\n"
+        "             5 rules or settings not valid or not supported\n", to);
 }
 
 static void help_one(FILE *to, const struct command *c)

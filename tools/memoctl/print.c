@@ -192,7 +192,7 @@ int print_error(const char *what, memo_status s, const memo_error *e)
 {
     fputs("memoctl: ", stderr);
     if (what)
-        fprintf(stderr, "%s: ", what);
+        fprintf(stderr, "%s: ", what[0] ? what : "\"\"");
     if (e && e->file[0])
         fprintf(stderr, e->line > 0 ? "%s:%d:%d: " : "%s: ", e->file, (int)e->line, (int)e->column);
     if (e && e->path[0])

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/json.h"
+#include "exposition.h"
 
 static char path[160], answer[1 << 16];
 
@@ -193,6 +194,41 @@ START_TEST(of_all_clients)
 }
 END_TEST
 
+/* One text for all clients: no family twice, no series twice, and the first client's series stay what they are when a second one comes. */
+START_TEST(metrics_of_all_clients)
+{
+    static char alone[sizeof answer];
+    (void)snprintf(path, sizeof path, "%s", stage_path("sock"));
+    memo_client *first = open_at(path);
+    memo_service *s = stage_service(first, "todo");
+    ck_assert_int_eq(ask("GET", "/metrics"), 200);
+    uint32_t series = exposition_check(answer);
+    memcpy(alone, answer, sizeof alone);
+    ck_assert_ptr_null(strstr(alone, "client=\""));
+    ck_assert_ptr_nonnull(strstr(alone, "\ntarget_info{service_name=\"a/b\"} 1\n"));
+    memo_client *second = stage_started("service_name", "other"), *third = stage_started(NULL, NULL);
+    memo_service *again = stage_service(second, "todo");
+    ck_assert_int_eq(ask("GET", "/metrics"), 200);
+    ck_assert_uint_eq(exposition_check(answer), 2 * series + 2); /* the third holds no service and has no name */
+    static const char *const lines[] = { "memo_rules_revision 1\n", "memo_rules_revision{client=\"2\"} 0\n", "memo_rules_revision{client=\"3\"} 0\n",
+        "memo_registry_up{scheme=\"static\"} 1\n", "memo_registry_up{client=\"2\",scheme=\"static\"} 1\n", "target_info{client=\"2\",service_name=\"other\"} 1\n",
+        "memo_client_calls_total{service=\"todo\",result=\"ok\"} 0\n", "memo_client_calls_total{client=\"2\",service=\"todo\",result=\"ok\"} 0\n" };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        ck_assert_msg(strstr(answer, lines[i]) != NULL, "no %s in %s", lines[i], answer);
+    memo_service_release(again);
+    memo_client_free(second);
+    second = stage_started(NULL, NULL); /* takes the number that is free again */
+    ck_assert_int_eq(ask("GET", "/metrics"), 200);
+    (void)exposition_check(answer);
+    ck_assert(strstr(answer, "memo_rules_revision{client=\"2\"}") && !strstr(answer, "client=\"4\""));
+    memo_service_release(s);
+    memo_client_free(first);
+    memo_client_free(third);
+    memo_client_free(second);
+    stage_dir_remove();
+}
+END_TEST
+
 Suite *suite_client_admin(void);
 Suite *suite_client_admin(void)
 {
@@ -203,6 +239,7 @@ Suite *suite_client_admin(void)
     tcase_add_test(t, left_behind);
     tcase_add_test(t, where_it_is);
     tcase_add_test(t, of_all_clients);
+    tcase_add_test(t, metrics_of_all_clients);
     suite_add_tcase(s, t);
     return s;
 }

@@ -2,6 +2,7 @@
 /* metrics.c: a visitor may be slow and may call anything: the engine and everybody else go on meanwhile. */
 #define _GNU_SOURCE
 #include "stage.h"
+#include "exposition.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,57 +92,6 @@ static void collects(const char *bytes, size_t n, void *user)
     text[text_bytes] = '\0';
 }
 
-static bool name_char(char c, bool first)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || (!first && c >= '0' && c <= '9');
-}
-
-/* {a="b",c="d"} with its escapes; NULL: not so. */
-static const char *labels(const char *at)
-{
-    if (*at != '{')
-        return at;
-    do {
-        for (at++; name_char(*at, false); at++)
-            ;
-        if (at[0] != '=' || at[1] != '"')
-            return NULL;
-        for (at += 2; *at && *at != '"' && *at != '\n'; at++)
-            if (*at == '\\' && !strchr("\\\"n", *++at))
-                return NULL;
-        if (*at++ != '"')
-            return NULL;
-    } while (*at == ',');
-    return *at == '}' ? at + 1 : NULL;
-}
-
-/* Exposition format 0.0.4, line by line; a sample's family has been declared before it. */
-static void valid(void)
-{
-    char family[128] = "";
-    for (char *line = text, *end; *line; line = end + 1) {
-        end = strchr(line, '\n');
-        ck_assert_ptr_nonnull(end);
-        *end = '\0';
-        if (strncmp(line, "# TYPE ", 7) == 0)
-            ck_assert_int_eq(sscanf(line + 7, "%127s", family), 1);
-        else if (line[0] != '#') {
-            const char *at = line;
-            ck_assert_msg(name_char(*at, true) && strncmp(line, family, strlen(family)) == 0, "not of the family %s: %s", family, line);
-            while (name_char(*at, false))
-                at++;
-            at = labels(at);
-            ck_assert_msg(at && *at == ' ', "labels: %s", line);
-            char *rest;
-            if (strcmp(at + 1, "NaN") != 0 && strcmp(at + 1, "+Inf") != 0) {
-                (void)strtod(at + 1, &rest);
-                ck_assert_msg(rest != at + 1 && !*rest, "value: %s", line);
-            }
-        }
-        *end = '\n';
-    }
-}
-
 static double value_of(const char *sample)
 {
     const char *at = strstr(text, sample);
@@ -154,11 +104,11 @@ START_TEST(the_text_is_prometheus)
     static const char rules[] = "{\"memo\":1,\"services\":{\"todo\":{\"breaker\":{},\"routes\":[{\"name\":\"a\\\"b\\\\c\",\"when\":{\"path\":\"/a\"},\"breaker\":{}}]}}}";
     memo_call k = MEMO_INIT(memo_call);
     memo_call_facts f = MEMO_INIT(memo_call_facts);
-    client = stage_client(NULL, NULL);
+    client = stage_client("service_name", "a shop \"x\"");
     ck_assert_int_eq(memo_metrics_write(NULL, collects, NULL), MEMO_E_ARGUMENT);
     ck_assert_int_eq(memo_metrics_write(client, NULL, NULL), MEMO_E_ARGUMENT);
     ck_assert_int_eq(memo_metrics_write(client, collects, NULL), MEMO_OK); /* before the start, too */
-    valid();
+    exposition_check(text);
     ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
     memo_error e = MEMO_INIT(memo_error);
     if (memo_rules_apply(client, rules, strlen(rules), NULL, 0, NULL, &e) != MEMO_OK) /* names may not be so: then plainer ones */
@@ -172,12 +122,13 @@ START_TEST(the_text_is_prometheus)
         }
         text_bytes = 0;
         ck_assert_int_eq(memo_metrics_write(client, collects, NULL), MEMO_OK);
-        valid();
+        exposition_check(text);
         double now = value_of("memo_client_calls_total{service=\"todo\",result=\"cancelled\"} ");
         ck_assert_double_eq(now, before + 5); /* a counter */
         before = now;
     }
     ck_assert_double_eq(value_of("memo_registry_up{scheme=\"static\"} "), 1);
+    ck_assert_double_eq(value_of("target_info{service_name=\"a shop \\\"x\\\"\"} "), 1);
     memo_service_release(s);
     memo_client_free(client);
 }

@@ -243,6 +243,7 @@ START_TEST(test_arguments)
     ck_assert_int_eq(memo_registration_new(NULL, "todo", &me, &r, &e), MEMO_E_ARGUMENT);
     ck_assert_int_eq(memo_registration_new(me_client, NULL, &me, &r, &e), MEMO_E_ARGUMENT);
     ck_assert_int_eq(memo_registration_new(me_client, "a/b", &me, &r, &e), MEMO_E_ARGUMENT);
+    ck_assert_msg(strstr(e.message, "a service's name has 1 to 63 letters") != NULL, "%s", e.message); /* what is wrong, not all that is needed */
     ck_assert_int_eq(memo_registration_new(me_client, "todo", NULL, &r, &e), MEMO_E_ARGUMENT);
     ck_assert_int_eq(memo_registration_new(me_client, "todo", &me, NULL, &e), MEMO_E_ARGUMENT);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -174,11 +174,11 @@ START_TEST(test_what_cannot_be_read)
     stage_write("rules.json", LIMIT("2"));
     until_in_force("x-2");
     FILE *f = fopen(stage_path("rules.json"), "w");
-    ck_assert_int_eq(ftruncate(fileno(f), (4 << 20) + 1), 0);
+    ck_assert_int_eq(ftruncate(fileno(f), (1 << 20) + 1), 0);
     (void)fclose(f);
     e = stage_event(client, MEMO_EVENT_RULES, NULL);
     ck_assert_int_eq(e.status, MEMO_E_RULES);
-    ck_assert_ptr_nonnull(strstr(e.text, "bytes"));
+    ck_assert_msg(strstr(e.text, "refused: line 1, column 1: document: longer than 1 MiB (1048576 bytes)") != NULL, "%s", e.text); /* one cap, one sentence */
     ck_assert_str_eq(in_force(), "x-2");
     ck_assert_int_eq(unlink(stage_path("rules.json")), 0);
     ck_assert_int_eq(mkdir(stage_path("rules.json"), 0700), 0); /* a directory */

@@ -378,6 +378,23 @@ START_TEST(everything_is_told_in_order)
 }
 END_TEST
 
+START_TEST(at_most_a_mebibyte)
+{
+    struct memo__rules *r;
+    char *text = malloc(MEMO__RULES_BYTES_MAX + 2);
+    memset(text, ' ', MEMO__RULES_BYTES_MAX + 1);
+    memcpy(text, "{\"memo\":1}", 10);
+    text[MEMO__RULES_BYTES_MAX] = '\0';
+    memo__rules_free(good(text));
+    text[MEMO__RULES_BYTES_MAX] = ' ';
+    text[MEMO__RULES_BYTES_MAX + 1] = '\0';
+    ck_assert_int_eq(compile(text, &r), MEMO_E_RULES);
+    ck_assert_str_eq(report, "error 1:1 : longer than 1 MiB (1048576 bytes), the most that is read\n");
+    ck_assert_ptr_null(r);
+    free(text);
+}
+END_TEST
+
 /* A list of n pieces, the number in each. */
 static char *list(const char *before, const char *piece, int n, const char *behind)
 {
@@ -496,6 +513,7 @@ Suite *suite_model_rules(void)
     tcase_add_loop_test(c, mistake, 0, (int)(sizeof mistakes / sizeof *mistakes));
     tcase_add_loop_test(c, document, 0, (int)(sizeof documents / sizeof *documents));
     tcase_add_test(c, everything_is_told_in_order);
+    tcase_add_test(c, at_most_a_mebibyte);
     tcase_add_loop_test(c, tables_have_ends, 0, (int)(sizeof tables / sizeof *tables));
     tcase_add_test(c, long_texts_have_ends_too);
     tcase_add_test(c, a_flood_of_mistakes_is_cut);

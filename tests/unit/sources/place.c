@@ -60,12 +60,29 @@ START_TEST(test_refused_directories)
     mkdir(stage_path(&s, "open"), 0700);
     chmod(stage_path(&s, "open"), 0755);
     refused("open", "lets other users in");
+    refused("open", stage_path(&s, "open")); /* the whole path, not the name alone */
     mkdir(stage_path(&s, "real"), 0700);
     ck_assert_int_eq(symlink("real", stage_path(&s, "link")), 0);
     refused("link", "symbolic link");
+    refused("link", stage_path(&s, "link"));
     stage_write(stage_path(&s, "file"), "x", 0600);
     refused("file", "not a directory");
     ck_assert_int_eq(open_place("file/inside", true), MEMO_E_IO);
+}
+END_TEST
+
+/* Of a long path the end is told: what is wrong with it must not be cut off. */
+START_TEST(test_a_long_path_leaves_room_for_the_reason)
+{
+    char deep[400] = "";
+    for (int i = 0; i < 40; i++)
+        strcat(deep, i % 2 ? "/\xc3\xbc" "b" : "/long-er"); /* a character may lie across the cut */
+    ck_assert_int_eq(open_place(deep + 1, true), MEMO_OK);
+    ck_assert_int_eq(chmod(stage_path(&s, deep + 1), 0750), 0);
+    refused(deep + 1, "lets other users in");
+    ck_assert_ptr_nonnull(strstr(e.message, "directory ..."));
+    ck_assert_ptr_nonnull(strstr(e.message, "/long-er/\xc3\xbc" "b is refused"));
+    ck_assert(memo__utf8_valid(memo__text_of(e.message)));
 }
 END_TEST
 
@@ -177,6 +194,7 @@ Suite *suite_sources_place(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_made_when_asked);
     tcase_add_test(t, test_refused_directories);
+    tcase_add_test(t, test_a_long_path_leaves_room_for_the_reason);
     tcase_add_test(t, test_other_owners);
     tcase_add_test(t, test_network_file_systems);
     tcase_add_test(t, test_files);

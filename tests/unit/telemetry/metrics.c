@@ -126,16 +126,20 @@ END_TEST
 START_TEST(gauges_as_text)
 {
     static const struct memo__gauge gauges[] = {
-        { MEMO__GAUGE_VIEW_AGE, "a", NULL, 0.4 },
-        { MEMO__GAUGE_ENDPOINTS, "a", "pickable", 3 },
-        { MEMO__GAUGE_VIEW_AGE, "b\"\\\n", NULL, NAN },
-        { MEMO__GAUGE_RETRY_BUDGET, "a", NULL, -1.2500004 },
-        { MEMO__GAUGE_RULES_REVISION, NULL, NULL, 42 },
-        { MEMO__GAUGE_REGISTRY_UP, NULL, "file", 1 },
-        { MEMO__GAUGE_IN_FLIGHT, "a", "ignored", 0.9999999 },
-        { MEMO__GAUGE_BREAKER, "a", "todo/report", 2 },
-        { MEMO__GAUGE_EJECTED, "a", NULL, INFINITY },
-        { MEMO__GAUGE_EJECTED, "b", NULL, -INFINITY },
+        { MEMO__GAUGE_VIEW_AGE, "a", NULL, 0.4, 0 },
+        { MEMO__GAUGE_ENDPOINTS, "a", "pickable", 3, 0 },
+        { MEMO__GAUGE_VIEW_AGE, "b\"\\\n", NULL, NAN, 0 },
+        { MEMO__GAUGE_RETRY_BUDGET, "a", NULL, -1.2500004, 0 },
+        { MEMO__GAUGE_RULES_REVISION, NULL, NULL, 42, 0 },
+        { MEMO__GAUGE_REGISTRY_UP, NULL, "file", 1, 0 },
+        { MEMO__GAUGE_IN_FLIGHT, "a", "ignored", 0.9999999, 0 },
+        { MEMO__GAUGE_BREAKER, "a", "todo/report", 2, 0 },
+        { MEMO__GAUGE_EJECTED, "a", NULL, INFINITY, 0 },
+        { MEMO__GAUGE_EJECTED, "b", NULL, -INFINITY, 0 },
+        { MEMO__GAUGE_EJECTED, "b", NULL, 0, 2 },
+        { MEMO__GAUGE_RULES_REVISION, NULL, NULL, 7, 1 },
+        { MEMO__GAUGE_RULES_REVISION, NULL, NULL, 8, 3 },
+        { MEMO__GAUGE_TARGET, NULL, "shop", 1, 12 },
     };
     struct text t = written(NULL, 0, gauges, sizeof gauges / sizeof gauges[0]);
     ck_assert_str_eq(t.at,
@@ -150,6 +154,7 @@ START_TEST(gauges_as_text)
         "# TYPE memo_client_ejected_endpoints gauge\n"
         "memo_client_ejected_endpoints{service=\"a\"} +Inf\n"
         "memo_client_ejected_endpoints{service=\"b\"} -Inf\n"
+        "memo_client_ejected_endpoints{client=\"2\",service=\"b\"} 0\n"
         "# HELP memo_client_breaker_state 0 closed, 1 half-open, 2 open.\n"
         "# TYPE memo_client_breaker_state gauge\n"
         "memo_client_breaker_state{service=\"a\",breaker=\"todo/report\"} 2\n"
@@ -164,7 +169,12 @@ START_TEST(gauges_as_text)
         "memo_registry_up{scheme=\"file\"} 1\n"
         "# HELP memo_rules_revision Revision of the rules in force.\n"
         "# TYPE memo_rules_revision gauge\n"
-        "memo_rules_revision 42\n");
+        "memo_rules_revision 42\n"
+        "memo_rules_revision 7\n"
+        "memo_rules_revision{client=\"3\"} 8\n"
+        "# HELP target_info Who this process is, as OpenTelemetry tells it.\n"
+        "# TYPE target_info gauge\n"
+        "target_info{client=\"12\",service_name=\"shop\"} 1\n");
     free(t.at);
 }
 END_TEST
@@ -203,7 +213,7 @@ END_TEST
 START_TEST(another_locale)
 {
     static const char *const commas[] = { "de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "nl_NL.UTF-8" };
-    struct memo__gauge g = { MEMO__GAUGE_VIEW_AGE, "a", NULL, 2.5 };
+    struct memo__gauge g = { MEMO__GAUGE_VIEW_AGE, "a", NULL, 2.5, 0 };
     for (size_t i = 0; i < sizeof commas / sizeof commas[0]; i++)
         if (setlocale(LC_ALL, commas[i]))
             break;
