@@ -28,10 +28,28 @@ static inline struct memo__stripe own_stripe(const struct memo__reader *r)
     return (struct memo__stripe){ r->stripe.index, true };
 }
 
-/* The route's rules; those of "default" if other rules hold by now. */
+/* The rules were reloaded while this call is under way: its route is the one of the same name, or "default" if there is none any more. */
+APART const struct memo__route_rule *route_again(const struct memo__plan *p, const struct memo__record *k)
+{
+    const struct memo__route_rule *route = p->routes, *last = route + (p->service->routes_count - 1);
+    while (route < last && (route->tag ^ k->tag) >> 16)
+        route++;
+    return route;
+}
+
+/* Likewise the subset with the same labels; all endpoints if no route names it any more. */
+static const struct memo__pool *pool_again(const struct memo__plan *p, const struct memo__record *k)
+{
+    for (uint32_t i = 0; i < p->service->subsets_count; i++)
+        if (p->service->subsets[i].tag == (uint16_t)k->tag)
+            return &p->subsets[i];
+    return &p->all;
+}
+
+/* The route's rules. */
 static inline const struct memo__route_rule *route_of(const struct memo__plan *p, const struct memo__record *k)
 {
-    return &p->routes[__builtin_expect(p->revision == k->revision, 1) ? k->route : p->service->routes_count - 1];
+    return __builtin_expect(p->revision == k->revision, 1) ? &p->routes[k->route] : route_again(p, k);
 }
 
 /* Which stripes' parts a pick has to look at, this one's from now on. */
@@ -318,6 +336,13 @@ static inline void count_begun(const struct memo__governor *g, const struct memo
     memo__own_add64(&part->budget.deposits, deposit);
 }
 
+static inline void take_subset(const struct memo__plan *p, struct memo__record *k, const struct memo__route_rule *route, uint64_t draw)
+{
+    k->subset = (uint8_t)memo__route_split(route, draw);
+    if (k->subset != MEMO__NO_INDEX)
+        k->tag |= p->service->subsets[k->subset].tag;
+}
+
 IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k,
                           const memo_call_facts *f, struct memo__text path, memo__instant inherited)
 {
@@ -332,7 +357,10 @@ IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, 
     k->why = (uint8_t)why.no;
     k->why_route = (uint8_t)why.route;
     k->why_want = (uint8_t)why.want;
-    k->subset = (uint8_t)(route->split_count ? memo__route_split(route, memo__draw_next(&r->draw)) : MEMO__NO_INDEX);
+    k->subset = MEMO__NO_INDEX;
+    k->tag = route->tag;
+    if (route->split_count)
+        take_subset(p, k, route, memo__draw_next(&r->draw));
     k->deadline = memo__deadline(k->begun, route->timeout, __builtin_expect(f->timeout_ms != 0, 0) ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
     memo_status status;
     if (__builtin_expect(!p->usual || k->deadline <= k->begun, 0)) {
@@ -410,9 +438,9 @@ static inline struct memo__governor *governor_of(const struct memo__record *k)
 
 static const struct memo__pool *pool_of(const struct memo__plan *p, const struct memo__record *k)
 {
-    if (k->subset == MEMO__NO_INDEX || p->revision != k->revision)
+    if (k->subset == MEMO__NO_INDEX)
         return &p->all;
-    return &p->subsets[k->subset];
+    return p->revision == k->revision ? &p->subsets[k->subset] : pool_again(p, k);
 }
 
 APART void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)

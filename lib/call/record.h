@@ -84,6 +84,7 @@ struct memo__record {
     uint32_t would_calls, would_failed, would_slow; /* of the breaker of the first attempt that is marked MEMO__TRY_WOULD */
     uint8_t would_phase, would_number; /* of which attempt that is, from 1 */
     uint8_t budgets[MEMO__ATTEMPTS_MAX]; /* after the decision on each attempt that asked for another: tenths of tokens */
+    uint32_t tag;                   /* of the route, and in its lower half of the subset: how they are found again in rules that were reloaded meanwhile. Written by begin */
 };
 _Static_assert(sizeof(struct memo__record) <= sizeof(memo_call), "memo_call is frozen at 512 bytes");
 

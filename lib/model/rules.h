@@ -120,6 +120,7 @@ struct memo__when {
 struct memo__label { char name[MEMO__NAME_MAX], value[MEMO__NAME_MAX]; };
 
 struct memo__subset {
+    uint16_t tag;                  /* of its labels, never 0: how it is found again in another document */
     uint32_t labels_count;
     struct memo__label labels[MEMO__SUBSET_LABELS_MAX];
 };
@@ -138,7 +139,8 @@ struct memo__route_rule {
     uint32_t limits_count;
     uint8_t limits[MEMO__LIMITS_MAX];    /* indexes into the service's limits */
     uint8_t from[MEMO__BLOCKS];          /* enum memo__origin */
-    uint64_t unused[2];                  /* 1,024 bytes: an index is a shift */
+    uint32_t tag;                        /* of its name, in the upper half; the lower is 0 */
+    uint32_t unused[3];                  /* 1,024 bytes: an index is a shift */
 };
 
 _Static_assert(sizeof(struct memo__route_rule) == 1024, "an index is a shift");

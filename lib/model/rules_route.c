@@ -3,6 +3,7 @@
  *
  * The first route that matches a call holds. "default", which matches what is left, is added behind them and carries the service's own policy. */
 #include <string.h>
+#include "base/hash.h"
 #include "model/rules_read.h"
 
 #define AT(field) offsetof(struct memo__route_layer, field)
@@ -83,6 +84,13 @@ static const struct memo__rules_block when_block = { MEMO__KEYS(when_keys), NULL
 
 struct to { struct memo__split split; struct memo__subset subset; };
 
+/* Half of a hash: what a call that spans two documents recognises its route and its subset by. */
+static uint16_t tag_of(const void *bytes, size_t n)
+{
+    uint16_t tag = (uint16_t)memo__hash(0, bytes, n);
+    return tag ? tag : 1;
+}
+
 /* Labels in the order of their names: {"a","b"} and {"b","a"} are the same subset. */
 static void read_subset(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
 {
@@ -110,6 +118,7 @@ static void read_subset(struct memo__rules_reader *r, const struct memo__json_no
         }
         memo__rules_pop(r, mark);
     }
+    s->tag = tag_of(s->labels, s->labels_count * sizeof *s->labels);
 }
 
 static const struct memo__rules_key to_keys[] = {
@@ -224,6 +233,7 @@ static bool read_route(struct memo__rules_reader *r, const struct memo__json_nod
     struct memo__route_rule *into = &out->routes[out->routes_count];
     memo__rules_object(r, n, &memo__route_block, &route);
     *into = route.rule;
+    into->tag = (uint32_t)tag_of(into->name, strlen(into->name)) << 16;
     memcpy(into->limits, places, sizeof into->limits);
     into->limits_count = count;
     for (uint32_t i = 0; i < out->routes_count && into->name[0]; i++)
@@ -263,6 +273,7 @@ bool memo__rules_routes(struct memo__rules_reader *r, const struct memo__layer *
     out->routes[out->routes_count] = plain(layer, out).rule;
     memcpy(out->routes[out->routes_count].limits, places, sizeof places);
     out->routes[out->routes_count].limits_count = count;
+    out->routes[out->routes_count].tag = (uint32_t)tag_of("default", 7) << 16;
     memo__text_copy(out->routes[out->routes_count++].name, MEMO__NAME_MAX, MEMO__TEXT("default"));
     return !r->no_memory;
 }

@@ -1057,6 +1057,33 @@ START_TEST(another_process)
 }
 END_TEST
 
+/* A reload while a call is under way: it stays on the route of that name and in the subset of those labels, wherever they stand now, and under their new rules; where they are gone, on
+ * "default". */
+#define CANARY "{\"name\":\"canary\",\"when\":{\"header\":{\"x-canary\":\"1\"}},\"to\":[{\"subset\":{\"version\":\"v2\"},\"weight\":1}]," \
+    "\"retry\":{\"attempts\":4,\"backoff\":{\"initial\":\"1ms\",\"max\":\"1ms\",\"jitter\":\"none\"}}}"
+#define OTHER "{\"name\":\"other\",\"when\":{\"path\":\"/other\"},\"to\":[{\"subset\":{\"version\":\"v1\"},\"weight\":1}]},"
+
+START_TEST(a_reload_on_the_way)
+{
+    const memo_header canary = { "x-canary", "1", 0, 0 };
+    memo_call k;
+    memo_attempt a = MEMO_INIT(memo_attempt);
+    begin(RULES(NO_RETRY ",\"routes\":[" CANARY "]"), "a=1.1.1.1:1;version=v1 b=1.1.1.2:1;version=v1 c=1.1.1.3:1;version=v2 d=1.1.1.4:1;version=v2");
+    ck_assert_int_eq(begin_with(&k, "GET", "/", &canary, 1), MEMO_OK);
+    ck_assert_int_eq(stage_rules(&s, RULES(NO_RETRY ",\"routes\":[" OTHER CANARY "]")), MEMO_OK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+        ck_assert_msg(a.id[0] == 'c' || a.id[0] == 'd', "attempt %d went to %s", i + 1, a.id);
+        ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_CONNECT_FAILED, 0), 1);
+    }
+    ck_assert_int_eq(stage_rules(&s, RULES(NO_RETRY)), MEMO_OK); /* no such route any more: one attempt, which was made long ago */
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_CONNECT_FAILED, 0), 0);
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
 /* ---- what is kept ---- */
 
 START_TEST(kept_for_later)
@@ -1140,6 +1167,7 @@ Suite *suite_call_call(void)
     tcase_add_test(t, given_up);
     tcase_add_test(t, the_service_is_gone);
     tcase_add_test(t, another_process);
+    tcase_add_test(t, a_reload_on_the_way);
     suite_add_tcase(suite, t);
     return suite;
 }
