@@ -27,7 +27,7 @@ MEMO_MUST memo_status memo_rules_check(const char *text, size_t bytes, char *rep
 
 /** Applies a rules document to a running client: all of it, atomically, or nothing. Breaker states, windows and limits whose shape has not changed
  * are kept; an event tells of each one that was reset. A later change of the file that the setting `rules` names replaces it again. Calls under way
- * keep their deadline and give their permits back; whether and where they are tried again is up to the new document, as for its route "default".
+ * keep their deadline and give their permits back; whether and where they are tried again is up to the new document: its route of the same name, or "default" if it has none.
  *
  * text: as all arguments, see memo_rules_check.
  * Threads: any.

@@ -48,6 +48,7 @@ struct subject {
     memo_service *service[2];
 };
 /* endpoints: literal addresses that nobody calls; port != 0: one endpoint, 127.0.0.1:port. Ends the program if it cannot. */
+extern bool subject_hosted; /* true: its host drives it, there is no thread */
 struct subject subject_open(enum rules rules, uint32_t endpoints, uint16_t port);
 void subject_close(struct subject *s);
 
@@ -71,6 +72,7 @@ struct plain { uint16_t port; int fd; void *curl, *headers; char head[1024]; uin
 bool plain_open(struct plain *p, uint16_t port, const char *head);
 void plain_close(struct plain *p);
 void raw_gets(void *plain, uint64_t n);
+struct curl_slist *headers_of(const char *head); /* what libcurl does not write by itself */
 void curl_gets(void *plain, uint64_t n);
 void governed_gets(void *caller, uint64_t n);
 /* The head that a governed GET sends, as the server saw it. */
@@ -83,7 +85,10 @@ void group_floors(void);
 void group_decision(void);
 void group_picks(void);
 void group_http(void);
+void group_http_async(void);
 void group_memory(void);
+int child_bare_multi(uint16_t port, const char *head, uint64_t n);
+int child_submitted(uint16_t port, uint64_t n);
 int run_child(int argc, char **argv);
 extern const char *self_path; /* of this program */
 #endif

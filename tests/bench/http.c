@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include "bench.h"
 
-#define CONNECTIONS_MOST 64
+#define CONNECTIONS_MOST 80
 #define HEAD_MOST 4096
 
 static pid_t server_pid;
@@ -109,7 +109,7 @@ static size_t ignore(char *bytes, size_t size, size_t n, void *user)
 }
 
 /* The header lines of a head that libcurl does not write by itself. */
-static struct curl_slist *headers_of(const char *head)
+struct curl_slist *headers_of(const char *head)
 {
     struct curl_slist *list = NULL;
     for (const char *line = strstr(head, "\r\n"); line && line[2] != '\r' && line[2]; line = strstr(line + 2, "\r\n")) {

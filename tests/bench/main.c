@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c: `make bench`. `bench --only floors,decision,picks,http,memory` runs some of the groups. */
+/* main.c: `make bench`. `bench --only floors,decision,picks,http,async,memory` runs some of the groups. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +10,15 @@ const char *self_path;
 static char path[4096];
 
 static const struct { const char *name; void (*run)(void); } groups[] = {
-    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "http", group_http }, { "memory", group_memory },
+    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "http", group_http }, { "async", group_http_async },
+    { "memory", group_memory },
 };
 
 static const struct { const char *name; work_fn *work; enum rules rules; } loops[] = {
     { "decisions", decisions, RULES_FULL }, { "fresh", decisions_fresh, RULES_FULL }, { "governed", governed_gets, RULES_HTTP },
 };
 
-/* Children. --child decisions N; --child governed PORT N; --child curl PORT HEAD N; --child idle PORT; --child many N; --child threads; --child steps;
+/* Children. --child decisions N; --child governed PORT N; --child curl PORT HEAD N; --child submitted PORT N; --child multi PORT HEAD N; --child idle PORT; --child many N; --child threads; --child steps;
  * --child server says its port and serves until its input ends: for a profile by hand of the children with a port */
 static int child_idle(uint16_t port, uint32_t endpoints)
 {
@@ -79,6 +80,10 @@ static int child_main(int argc, char **argv)
         return child_idle(0, (uint32_t)n);
     if (strcmp(name, "curl") == 0)
         return child_curl(port, argv[2], n);
+    if (strcmp(name, "multi") == 0)
+        return child_bare_multi(port, argv[2], n);
+    if (strcmp(name, "submitted") == 0)
+        return child_submitted(port, n);
     if (strcmp(name, "governed") == 0)
         return child_loop(name, port, n);
     if (strcmp(name, "threads") == 0 || strcmp(name, "steps") == 0)

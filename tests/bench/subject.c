@@ -56,6 +56,8 @@ static char *registry_url(uint32_t endpoints, uint16_t port)
     return url;
 }
 
+bool subject_hosted;
+
 struct subject subject_open(enum rules rules, uint32_t endpoints, uint16_t port)
 {
     struct subject s = { 0 };
@@ -66,6 +68,7 @@ struct subject subject_open(enum rules rules, uint32_t endpoints, uint16_t port)
     need(memo_client_set(s.client, "rules", documents[rules], &e), "rules", &e);
     need(memo_client_set(s.client, "cache", "false", &e), "cache", &e);
     free(url);
+    need(memo_client_set(s.client, "engine_thread", subject_hosted ? "false" : "true", &e), "engine_thread", &e);
     need(memo_client_start(s.client, &e), "start", &e);
     need(memo_service_acquire(s.client, "a", &s.service[0], &e), "acquire", &e);
     need(memo_service_acquire(s.client, "b", &s.service[1], &e), "acquire", &e);
