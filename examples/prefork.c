@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,12 +32,16 @@ static void answer(int fd, memo_service *service, const char *path)
     close(fd);
 }
 
-static void work(int listener, memo_service *service, const char *path)
+/* SIGTERM comes only while it waits: a call that is under way is answered first. */
+static void work(int listener, memo_service *service, const char *path, const sigset_t *waiting)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     while (!ending) {
-        int fd = accept(listener, NULL, NULL);
-        if (fd >= 0)
+        fd_set ready;
+        FD_ZERO(&ready);
+        FD_SET(listener, &ready);
+        int fd = pselect(listener + 1, &ready, NULL, NULL, NULL, waiting) == 1 ? accept(listener, NULL, NULL) : -1;
+        if (fd >= 0) /* else another worker was quicker */
             answer(fd, service, path);
     }
     _exit(0);
@@ -45,7 +50,7 @@ static void work(int listener, memo_service *service, const char *path)
 static int listen_on(int port)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     return bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 128) ? -1 : fd;
 }
@@ -56,8 +61,12 @@ int main(int argc, char **argv)
     memo_error e = MEMO_INIT(memo_error);
     memo_client *client = NULL;
     memo_service *service = NULL;
-    struct sigaction term = { .sa_handler = on_term }; /* no SA_RESTART: accept returns */
+    struct sigaction term = { .sa_handler = on_term };
+    sigset_t only_term, waiting;
     sigaction(SIGTERM, &term, NULL);
+    sigemptyset(&only_term);
+    sigaddset(&only_term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &only_term, &waiting);
     memo_status s = memo_client_new(&client, &e);
     if (!s) s = memo_client_start(client, &e);
     if (!s) s = memo_service_acquire(client, argc > 3 ? argv[3] : "todo", &service, &e);
@@ -70,11 +79,11 @@ int main(int argc, char **argv)
     workers = workers > 64 ? 64 : workers;
     for (int i = 0; i < workers; i++)
         if ((child[i] = fork()) == 0)
-            work(listener, service, argc > 4 ? argv[4] : "/");
+            work(listener, service, argc > 4 ? argv[4] : "/", &waiting);
     printf("%d workers\n", workers);
     fflush(stdout);
     while (!ending)
-        pause();
+        sigsuspend(&waiting);
     for (int i = 0; i < workers; i++)
         kill(child[i], SIGTERM); /* they end when their call has ended */
     while (wait(NULL) > 0)
