@@ -3,7 +3,7 @@
  *
  * Everything goes through the public API, linked as a user links. A time is the thread's CPU time, the least of many short rounds (what the code costs) with the median beside it (what this
  * machine made of it); floors and peers are measured in the same run, because absolute times do not carry to another machine. Instructions come from callgrind, as the difference of two
- * counts of iterations, and do carry. Nothing here passes or fails: it prints `figure NAME VALUE UNIT`. */
+ * counts of iterations, and do carry. It prints `figure NAME VALUE UNIT`; those that carry have bounds (bounds.c), and the bench fails when one is exceeded. */
 #ifndef BENCH_H
 #define BENCH_H
 #include <memo/memo.h>
@@ -13,6 +13,10 @@
 void figure(const char *name, double value, const char *unit);
 /* Tells why a figure is missing, to stderr. */
 void missing(const char *what, const char *why);
+/* Calls did not go as they should, so that nothing was measured: the bench fails. */
+void worthless(const char *why);
+/* Are all figures of the groups that ran within their bounds? */
+bool kept(bool (*ran)(const char *group));
 
 int64_t clock_wall(void);
 int64_t clock_cpu(void); /* of this thread */

@@ -214,7 +214,7 @@ static void compare(struct caller *c, struct plain *p, const char *head)
     work_fn *work[] = { raw_gets, curl_gets, governed_gets };
     void *args[] = { p, p, c };
     struct cost costs[3];
-    char port[8];
+    char port[8], text[96];
     measure(work, args, 3, 200, 51, costs);
     figure("http_request_bytes", (double)strlen(head), "bytes");
     figure("http_raw_cpu_us", costs[0].least / 1000, "us");
@@ -222,8 +222,9 @@ static void compare(struct caller *c, struct plain *p, const char *head)
     figure("http_cpu_us", costs[2].least / 1000, "us");
     figure("http_cpu_over_raw", costs[2].least / costs[0].least, "x");
     figure("http_cpu_over_curl", costs[2].least / costs[1].least, "x");
+    snprintf(text, sizeof text, "%" PRIu64 " governed and %" PRIu64 " bare requests failed", c->failures, p->failures);
     if (c->failures || p->failures)
-        fprintf(stderr, "bench: %" PRIu64 " governed and %" PRIu64 " bare requests failed: the figures are worthless\n", c->failures, p->failures);
+        worthless(text);
     snprintf(port, sizeof port, "%u", p->port);
     const char *const governed[] = { "governed", port, NULL }, *const bare[] = { "curl", port, head, NULL };
     double ours = instructions(governed, 100, 1100), theirs = instructions(bare, 100, 1100);

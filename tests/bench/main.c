@@ -91,10 +91,12 @@ static int child_main(int argc, char **argv)
     return child_loop(name, 0, n);
 }
 
-static bool wanted(const char *list, const char *name)
+static const char *only; /* NULL: all */
+
+static bool wanted(const char *name)
 {
-    const char *at = list ? strstr(list, name) : name;
-    return at && (at == list || !list || at[-1] == ',');
+    const char *at = only ? strstr(only, name) : name;
+    return at && (at == only || !only || at[-1] == ',');
 }
 
 int main(int argc, char **argv)
@@ -103,9 +105,9 @@ int main(int argc, char **argv)
     self_path = got > 0 ? path : argv[0];
     if (argc > 2 && strcmp(argv[1], "--child") == 0)
         return child_main(argc - 2, argv + 2);
-    const char *only = argc > 2 && strcmp(argv[1], "--only") == 0 ? argv[2] : NULL;
+    only = argc > 2 && strcmp(argv[1], "--only") == 0 ? argv[2] : NULL;
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
-        if (wanted(only, groups[i].name))
+        if (wanted(groups[i].name))
             groups[i].run();
-    return 0;
+    return kept(wanted) ? 0 : 1;
 }

@@ -15,17 +15,6 @@
 #define PAIRS_WANTED 25
 #define PAIRS_TIME INT64_C(20000000000) /* ns; a busy machine may not give more */
 
-void figure(const char *name, double value, const char *unit)
-{
-    printf("figure %s %.*f %s\n", name, value == (double)(long long)value ? 0 : value < 10 ? 3 : 1, value, unit);
-    fflush(stdout);
-}
-
-void missing(const char *what, const char *why)
-{
-    fprintf(stderr, "bench: no %s: %s\n", what, why);
-}
-
 static int64_t clock_of(clockid_t clock)
 {
     struct timespec t;

@@ -110,6 +110,8 @@ static void write_all(int me)
         memo__change_end(&c);
     }
     memo__store_close(&s);
+    free(scratch);
+    free(r);
     _exit(0);
 }
 
@@ -165,6 +167,8 @@ static void read_on(volatile int *stop, uint64_t *scans)
         before = revision;
         last = seen;
     }
+    memo__store_close(&s);
+    free(scratch);
     _exit(wrong ? 1 : 0);
 }
 

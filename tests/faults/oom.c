@@ -2,23 +2,26 @@
 /* oom.c: every allocation of ours fails, once and for ever, in every public function.
  *
  * A scenario that goes through the whole API is run again and again; in round n the nth allocation fails (then: all from the nth on). Whatever happens, every answer is a documented status, nothing
- * crashes or hangs, everything can be freed, and every byte is given back. What the dependencies allocate is another campaign's matter.
+ * crashes or hangs, everything can be freed, and every byte and every descriptor is given back. What the dependencies allocate is another campaign's matter.
  *
  * Then views and rules change while memory is short: what was good stays, to the byte, until the change can be made as a whole; and it is made once there is memory again.
  *
  * Prints `figure oom_points N points`, `figure oom_reload_points N points`. */
 #define _GNU_SOURCE
 #include <memo/memo.h>
-#include <poll.h>
-#include <pthread.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "base/alloc.h"
 #include "base/atomic.h"
 #include "base/hash.h"
 #include "client/client.h"
+#include "client/engine.h"
 #include "net/httpd.h"
 #include "net/loop.h"
 
@@ -60,8 +63,8 @@ static void oom_drop(void *user, void *p)
     free(p);
 }
 
-/* A server on a thread of its own, with libc's allocator. */
-static struct { struct memo__loop *loop; struct memo__httpd *httpd; pthread_t thread; uint32_t stop; uint16_t port; } server;
+/* A server in a process of its own, so that its descriptors are not counted among ours; it ends when our end of the pipe is closed. */
+static struct { pid_t pid; int ours; uint16_t port; } server;
 
 static void on_request(struct memo__httpd_request *r, void *user)
 {
@@ -69,27 +72,66 @@ static void on_request(struct memo__httpd_request *r, void *user)
     memo__httpd_reply_text(r, 200, "text/plain", "hello");
 }
 
-static void *server_main(void *user)
+static void on_end(struct memo__io *io, uint32_t events, void *user)
 {
-    while (!memo__load(&server.stop))
-        (void)memo__loop_step(server.loop, 20 * MEMO__MS);
-    return user;
+    (void)io;
+    (void)events;
+    *(bool *)user = true;
+}
+
+static int server_main(int up, int down)
+{
+    struct memo__loop *loop = NULL;
+    struct memo__httpd *httpd = NULL;
+    struct memo__io io = { 0 };
+    uint16_t port = 0;
+    bool over = false;
+    bool well = memo__loop_new(&memo__alloc_libc, &memo__host_linux, &loop) == MEMO_OK &&
+                memo__httpd_new(&memo__alloc_libc, loop, NULL, on_request, NULL, &httpd) == MEMO_OK &&
+                memo__httpd_listen(httpd, "127.0.0.1", &port, NULL) == MEMO_OK && memo__io_start(loop, &io, down, EPOLLIN, on_end, &over) == MEMO_OK &&
+                write(up, &port, sizeof port) == sizeof port;
+    while (well && !over)
+        (void)memo__loop_step(loop, 1000 * MEMO__MS);
+    if (io.on)
+        memo__io_stop(loop, &io);
+    memo__httpd_free(httpd);
+    memo__loop_free(loop);
+    return !well;
 }
 
 static bool server_start(void)
 {
-    return memo__loop_new(&memo__alloc_libc, &memo__host_linux, &server.loop) == MEMO_OK &&
-           memo__httpd_new(&memo__alloc_libc, server.loop, NULL, on_request, NULL, &server.httpd) == MEMO_OK &&
-           memo__httpd_listen(server.httpd, "127.0.0.1", &server.port, NULL) == MEMO_OK && pthread_create(&server.thread, NULL, server_main, NULL) == 0;
+    int up[2], down[2];
+    if (pipe2(up, O_CLOEXEC) != 0 || pipe2(down, O_CLOEXEC) != 0 || (server.pid = fork()) < 0)
+        return false;
+    if (server.pid == 0) {
+        (void)close(down[1]);
+        _exit(server_main(up[1], down[0]));
+    }
+    (void)close(up[1]);
+    (void)close(down[0]);
+    server.ours = down[1];
+    bool told = read(up[0], &server.port, sizeof server.port) == sizeof server.port;
+    (void)close(up[0]);
+    return told;
 }
 
-static void server_stop(void)
+static bool server_stop(void)
 {
-    memo__store(&server.stop, 1);
-    memo__loop_wake(server.loop);
-    (void)pthread_join(server.thread, NULL);
-    memo__httpd_free(server.httpd);
-    memo__loop_free(server.loop);
+    int status = -1;
+    (void)close(server.ours);
+    return waitpid(server.pid, &status, 0) == server.pid && status == 0;
+}
+
+static int descriptors(void)
+{
+    int count = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (d && readdir(d))
+        count++;
+    if (d)
+        (void)closedir(d);
+    return count;
 }
 
 /* A status that is no name of ours, or an argument error where the arguments are good, is a mistake. */
@@ -302,6 +344,7 @@ done:
 
 static void sweep(const char *registry, bool registers, bool forever)
 {
+    int open_before = descriptors();
     for (long n = 1;; n++) {
         oom.requests = 0;
         oom.failed = 0;
@@ -313,6 +356,12 @@ static void sweep(const char *registry, bool registers, bool forever)
             (void)printf("oom: %ld blocks not given back, allocation %ld%s failed (last step %s)\n", oom.live, n, forever ? " and on" : "", step);
             wrong++;
             oom.live = 0;
+        }
+        int left = descriptors() - open_before;
+        if (left) {
+            (void)printf("oom: %d descriptors more than before, allocation %ld%s failed (last step %s)\n", left, n, forever ? " and on" : "", step);
+            wrong++;
+            open_before += left;
         }
         if (!memo__load(&oom.failed))
             return;
@@ -383,7 +432,10 @@ static void round_of(long n, bool forever)
     const struct memo__plan *after = memo__load_acquire(&g->plan);
     if (s != MEMO_OK && (s != MEMO_E_NO_MEMORY || after->rules != before->rules || print_rules(after) != rules))
         mistaken("rules that could not be applied changed something", n, forever);
-    if (s == MEMO_OK && after->rules == before->rules && !g->pending)
+    (void)memo__turn_take();
+    bool waits = g->pending; /* the driver's */
+    memo__turn_drop();
+    if (s == MEMO_OK && after->rules == before->rules && !waits && memo__load_acquire(&g->plan) == before)
         mistaken("rules were said to be in force and are not", n, forever);
     if (print_view(before->view) != view || print_rules(before) != rules)
         mistaken("what readers hold was changed", n, forever);
@@ -406,6 +458,7 @@ static void round_of(long n, bool forever)
 static long reload_sweep(const char *registry, bool forever)
 {
     long n = 1;
+    int open_before = descriptors();
     memo_instance me = MEMO_INIT(memo_instance);
     const memo_header label = { "round", "0", 0, 0 };
     memo_client *c = NULL;
@@ -435,6 +488,8 @@ static long reload_sweep(const char *registry, bool forever)
         mistaken("blocks not given back", n, forever);
         oom.live = 0;
     }
+    if (descriptors() != open_before)
+        mistaken("descriptors left open", n, forever);
     return n - 2;
 }
 
@@ -447,6 +502,7 @@ int main(void)
     (void)snprintf(registry, sizeof registry, "file://%s/registry?sync=off", directory);
     (void)snprintf(list, sizeof list, "static:todo=127.0.0.1:%u|127.0.0.1:%u", server.port, server.port);
     scenario(list, false); /* what is initialised once in a process, is now */
+    scenario(registry, true);
     memo__alloc_default = (struct memo__alloc){ oom_get, oom_resize, oom_drop, NULL };
     for (int forever = 0; forever < 2; forever++) {
         sweep(list, false, forever);
@@ -454,7 +510,8 @@ int main(void)
     }
     long reloads = reload_sweep(registry, false);
     reloads += reload_sweep(registry, true);
-    server_stop();
+    if (!server_stop())
+        mistaken("the server did not end well", 0, false);
     char command[64];
     (void)snprintf(command, sizeof command, "rm -rf %s", directory);
     (void)!system(command);

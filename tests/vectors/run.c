@@ -12,6 +12,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "engine.h"
+#include "known.h"
 
 #define ORIGIN (INT64_C(3600000) * MEMO__S) /* time 0 of every case: 1,000 hours, a multiple of all bucket lengths */
 #define CALLS_MAX 256
@@ -125,7 +126,20 @@ static uint32_t candidate_of(const struct story *s, const struct call *c, const 
     for (uint32_t i = 0; i < p->from.count; i++)
         if (p->slots[i] == slot)
             return i;
-    return 0;
+    return UINT32_MAX;
+}
+
+/* The bits with which a choice of two among the candidates looks at these two first. */
+static uint64_t draw_of_two(struct story *s, const cJSON *ids, const struct call *c)
+{
+    uint64_t count = call_pool(&s->engine, c)->from.count;
+    uint64_t i = candidate_of(s, c, cJSON_GetArrayItem(ids, 0)), j = candidate_of(s, c, cJSON_GetArrayItem(ids, 1));
+    if (cJSON_GetArraySize(ids) != 2 || i >= count || j >= count || i == j) {
+        (void)wrong(s, "draw: not two different ones of the %u endpoints that can be picked", (unsigned)count);
+        return 0;
+    }
+    uint64_t second = j > i ? j - 1 : j;
+    return ((i << 32) / count + 1) << 32 | ((second << 32) / (count - 1) + 1);
 }
 
 /* "0x..": the 64 bits. A number: that share of 2^64. [a, b]: what makes a choice of two look at a and b first. Nothing: the next of the case's
@@ -133,16 +147,17 @@ static uint32_t candidate_of(const struct story *s, const struct call *c, const 
 static uint64_t draw(struct story *s, const cJSON *step, const struct call *c)
 {
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(step, "draw");
-    if (cJSON_IsString(n))
-        return strtoull(n->valuestring, NULL, 16);
-    if (cJSON_IsNumber(n))
-        return n->valuedouble >= 1 ? UINT64_MAX : (uint64_t)ldexp(n->valuedouble, 64);
-    if (!cJSON_IsArray(n) || !c)
+    if (!n)
         return memo__draw_next(&s->draws);
-    uint64_t count = call_pool(&s->engine, c)->from.count;
-    uint64_t i = candidate_of(s, c, cJSON_GetArrayItem(n, 0)), j = candidate_of(s, c, cJSON_GetArrayItem(n, 1));
-    uint64_t second = j > i ? j - 1 : j;
-    return ((i << 32) / count + 1) << 32 | ((second << 32) / (count - 1) + 1);
+    if (cJSON_IsArray(n))
+        return draw_of_two(s, n, c);
+    if (cJSON_IsNumber(n) && n->valuedouble >= 0 && n->valuedouble <= 1)
+        return n->valuedouble >= 1 ? UINT64_MAX : (uint64_t)ldexp(n->valuedouble, 64);
+    char *end = NULL;
+    uint64_t bits = cJSON_IsString(n) ? strtoull(n->valuestring, &end, 16) : 0;
+    if (!end || end == n->valuestring || *end)
+        (void)wrong(s, "draw: neither hexadecimal nor a share from 0 to 1");
+    return bits;
 }
 
 /* Comparing: is what is expected part of what was? */
@@ -164,7 +179,7 @@ static bool compare(struct story *s, const char *path, const cJSON *expected, co
 {
     char deeper[128];
     const cJSON *n;
-    if (cJSON_IsObject(expected) && cJSON_IsObject(actual)) {
+    if (cJSON_IsObject(expected) && cJSON_IsObject(actual) && (expected->child || !actual->child)) { /* {} expects that there is nothing */
         cJSON_ArrayForEach(n, expected) {
             (void)snprintf(deeper, sizeof deeper, "%s%s%s", path, *path ? "." : "", n->string);
             const cJSON *there = cJSON_GetObjectItemCaseSensitive(actual, n->string);
@@ -252,7 +267,10 @@ static void step_next(struct story *s, const cJSON *step, cJSON *was)
         (void)wrong(s, "this call is not waiting for an attempt");
         return;
     }
-    int32_t status = call_next(&s->engine, c, s->now, draw(s, step, c), &p, &timeout);
+    uint64_t bits = draw(s, step, c);
+    if (s->wrong[0])
+        return;
+    int32_t status = call_next(&s->engine, c, s->now, bits, &p, &timeout);
     cJSON_AddStringToObject(was, "status", memo_status_name(status));
     cJSON_AddStringToObject(was, "endpoint", status == MEMO_OK ? s->engine.endpoints[p.slot].id : "");
     cJSON_AddStringToObject(was, "other", status == MEMO_OK && p.other_slot != MEMO__NO_SLOT ? s->engine.endpoints[p.other_slot].id : "");
@@ -304,11 +322,24 @@ static const cJSON *answer_of(struct story *s, const cJSON *step, const char *id
         return n;
     double at = (double)(memo__draw_next(&s->draws) >> 11) / 9007199254740992.0;
     cJSON_ArrayForEach(one, n) {
-        if (at < number(one, "share", 1))
+        if (at < number(one, "share", 1) || !one->next)
             return one;
         at -= number(one, "share", 1);
     }
     return NULL;
+}
+
+/* Every endpoint has an answer, and every answer an endpoint. */
+static bool answered(struct story *s, const cJSON *step)
+{
+    const cJSON *by_id = cJSON_GetObjectItemCaseSensitive(step, "outcomes"), *n;
+    cJSON_ArrayForEach(n, by_id)
+        if (strcmp(n->string, "*") != 0 && endpoint_of(s, n->string) == UINT32_MAX)
+            return wrong(s, "outcomes: there is no endpoint \"%s\"", n->string);
+    for (uint32_t i = 0; i < s->engine.endpoints_count && !cJSON_HasObjectItem(by_id, "*"); i++)
+        if (!cJSON_GetObjectItemCaseSensitive(by_id, s->engine.endpoints[i].id))
+            return wrong(s, "outcomes: none for endpoint \"%s\"", s->engine.endpoints[i].id);
+    return true;
 }
 
 /* One attempt; does another follow? One that takes longer than it may is cut off then. */
@@ -369,7 +400,7 @@ static void step_calls(struct story *s, const cJSON *step, cJSON *was)
     struct tally t = { .picked = calloc(s->engine.endpoints_count, sizeof(uint32_t)) };
     memo__instant from = s->now;
     int64_t every = duration(s, step, "every", 0);
-    uint32_t count = (uint32_t)number(step, "calls", 0);
+    uint32_t count = answered(s, step) ? (uint32_t)number(step, "calls", 0) : 0;
     for (uint32_t i = 0; i < count && t.picked; i++) {
         if (from + i * every > s->now)
             s->now = from + i * every;
@@ -397,6 +428,10 @@ static void see_breaker(struct story *s, const cJSON *step, cJSON *was)
     uint32_t r = 0, slot = id ? endpoint_of(s, id) : UINT32_MAX;
     while (r < s->engine.service->routes_count - 1 && strcmp(s->engine.service->routes[r].name, route) != 0)
         r++;
+    if (strcmp(s->engine.service->routes[r].name, route) != 0 || (id && slot == UINT32_MAX)) {
+        (void)wrong(s, "see: there is no such route or endpoint");
+        return;
+    }
     struct organ_breaker *b = engine_breaker(&s->engine, r);
     struct memo__breaker *shared = b ? &b->shared : slot != UINT32_MAX ? memo__fleet_breaker(&s->engine.fleet, slot) : NULL;
     if (!shared)
@@ -452,16 +487,16 @@ static const struct { const char *verb; void (*tell)(struct story *s, const cJSO
 
 static bool tell_step(struct story *s, const cJSON *step)
 {
+    if (!known_step(step, s->wrong, sizeof s->wrong))
+        return false;
     memo__instant at = ORIGIN + duration(s, step, "at", s->now - ORIGIN);
     cJSON *was = cJSON_CreateObject();
     const cJSON *expected = cJSON_GetObjectItemCaseSensitive(step, "expect");
     size_t i = 0;
-    while (i < sizeof verbs / sizeof verbs[0] && !cJSON_HasObjectItem(step, verbs[i].verb))
+    while (i < sizeof verbs / sizeof verbs[0] - 1 && !cJSON_GetObjectItemCaseSensitive(step, verbs[i].verb))
         i++;
     if (at < s->now)
         (void)wrong(s, "time goes back: the step before ended at %g ms", ms(s->now - ORIGIN));
-    else if (i == sizeof verbs / sizeof verbs[0])
-        (void)wrong(s, "no verb that is known");
     else {
         s->now = at;
         verbs[i].tell(s, step, was);
@@ -491,8 +526,10 @@ static bool read_endpoints(struct story *s, const cJSON *list)
             e->id = text(n, "id", e->id);
             e->weight = (uint32_t)number(n, "weight", 100);
             cJSON_ArrayForEach(l, cJSON_GetObjectItemCaseSensitive(n, "labels"))
-                if (e->labels_count < 8 && cJSON_IsString(l))
+                if (e->labels_count < sizeof e->labels / sizeof *e->labels)
                     e->labels[e->labels_count++] = (struct label){ l->string, l->valuestring };
+                else
+                    return wrong(s, "too many labels");
             e++;
         }
     return true;
@@ -501,6 +538,8 @@ static bool read_endpoints(struct story *s, const cJSON *list)
 static bool tell_case(struct story *s, const cJSON *c, int *step_number)
 {
     const cJSON *step;
+    if (!known_case(c, s->wrong, sizeof s->wrong))
+        return false;
     char *rules = cJSON_Print(cJSON_GetObjectItemCaseSensitive(c, "rules"));
     s->now = ORIGIN;
     s->draws = (uint64_t)number(c, "seed", 1);
@@ -558,12 +597,13 @@ static cJSON *read_file(const char *path)
 static void run_file(const char *path)
 {
     const char *file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    cJSON *json = read_file(path), *c;
-    if (number(json, "memo-vectors", 0) != 1) {
-        printf("not ok %d - %s: no file of vectors\n", ++total, file);
+    cJSON *json = read_file(path), *cases = cJSON_GetObjectItemCaseSensitive(json, "cases"), *c;
+    char why[512] = "no file of vectors, or one without cases";
+    if (number(json, "memo-vectors", 0) != 1 || !known_file(json, why, sizeof why) || cJSON_GetArraySize(cases) == 0) {
+        printf("not ok %d - %s: %s\n", ++total, file, why);
         failed++;
     }
-    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(json, "cases"))
+    cJSON_ArrayForEach(c, cases)
         run_case(file, c);
     cJSON_Delete(json);
 }

@@ -12,7 +12,8 @@
 #include "base/json.h"
 #include "exposition.h"
 
-static char path[160], answer[1 << 16];
+static char path[160], reply[1 << 16];
+static const char *answer; /* its body */
 
 static int dial(const char *to)
 {
@@ -25,7 +26,7 @@ static int dial(const char *to)
     return -1;
 }
 
-/* The body; the status is what is returned. */
+/* Leaves the body in `answer`; returns the status. */
 static int ask(const char *method, const char *what)
 {
     char request[256];
@@ -35,15 +36,14 @@ static int ask(const char *method, const char *what)
     ck_assert_msg(fd >= 0, "nobody listens at %s", path);
     int bytes = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method, what);
     ck_assert_int_eq(send(fd, request, (size_t)bytes, 0), bytes);
-    while ((got = recv(fd, answer + n, sizeof answer - 1 - n, 0)) > 0)
+    while ((got = recv(fd, reply + n, sizeof reply - 1 - n, 0)) > 0)
         n += (size_t)got;
-    answer[n] = '\0';
+    reply[n] = '\0';
     (void)close(fd);
-    char *body = strstr(answer, "\r\n\r\n");
-    ck_assert_ptr_nonnull(body);
-    int status = atoi(answer + 9);
-    memmove(answer, body + 4, strlen(body + 4) + 1);
-    return status;
+    answer = strstr(reply, "\r\n\r\n");
+    ck_assert_ptr_nonnull(answer);
+    answer += 4;
+    return atoi(reply + 9);
 }
 
 static memo_client *open_at(const char *where)
@@ -102,7 +102,7 @@ START_TEST(it_explains)
     ck_assert_msg(strstr(answer, "MEMO_REFUSED_LIMITED: limit few 0/1") != NULL, "%s", answer);
     ck_assert_ptr_null(strstr(answer, "protocol error"));
     ck_assert_int_eq(ask("GET", "/explain?last=7&format=text"), 200);
-    char *refused = strstr(answer, "MEMO_REFUSED_LIMITED"), *failed = strstr(answer, "protocol error");
+    const char *refused = strstr(answer, "MEMO_REFUSED_LIMITED"), *failed = strstr(answer, "protocol error");
     ck_assert(refused && failed && refused < failed); /* newest first */
     ck_assert_int_eq(ask("GET", "/explain?format=json&last=9"), 200);
     ck_assert(json());

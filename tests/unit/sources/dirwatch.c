@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "../net/child.h"
 #include "stage.h"
 
 static struct stage s;
@@ -159,12 +160,12 @@ START_TEST(test_a_child_has_its_own)
     pid_t pid = fork();
     if (pid == 0) {
         if (memo__loop_after_fork(s.loop) != MEMO_OK)
-            _exit(1);
+            child_ends(false);
         memo__dirwatch_forked(s.dirs);
         stage_write(stage_path(&s, "one"), "x", 0600);
         for (int i = 0; i < 1000 && !told_a; i++)
             stage_turn(&s, 5 * MEMO__MS);
-        _exit(told_a ? 0 : 2);
+        child_ends(told_a > 0);
     }
     int status;
     waitpid(pid, &status, 0);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../failing.h"
+#include "../net/child.h"
 #include "sources/store.h"
 #include "sources/watch.h"
 #include "stage.h"
@@ -703,12 +704,12 @@ START_TEST(test_fork_forgets_leases_and_goes_on_watching)
     if (pid == 0) {
         uint32_t told = a.told, confirmed = eye.confirmed;
         if (memo__loop_after_fork(s.loop) != MEMO_OK)
-            _exit(1);
+            child_ends(false);
         memo__dirwatch_forked(s.dirs);
         source->ops->forked(source);
         for (int i = 0; i < 60; i++)
             stage_push(&s, MEMO__S / 2);
-        _exit(a.told == told && a.lease.priv == NULL && eye.confirmed > confirmed && eye.view->count == 1 ? 0 : 2);
+        child_ends(a.told == told && a.lease.priv == NULL && eye.confirmed > confirmed && eye.view->count == 1);
     }
     int status;
     while (waitpid(pid, &status, WNOHANG) == 0)
