@@ -13,6 +13,7 @@ static struct bound { const char *group, *name; double most; bool seen; } bounds
     { "decision", "decision_allocs", 0, false },
     { "decision", "decision_shared_rmw", 0, false },
     { "http", "http_instr_over_curl", 1.10, false },
+    { "async", "http_async_instr_over_curl", 1.10, false },
     { "memory", "rss_idle_kib", 2048, false },
     { "memory", "rss_10000_kib", 4096, false },
 };
