@@ -205,9 +205,11 @@ static void books(void)
     struct memo__governor *g = &service->governor;
     MUST(memo__governor_open_calls(g) == 0);
     MUST(memo_rules_apply(client, rules[0], strlen(rules[0]), NULL, 0, NULL, NULL) == MEMO_OK);
+    memo__engine_settle(); /* behind four plans that nobody has released yet the newest waits */
     (void)memo__turn_take();
     const struct memo__plan *p = memo__load_acquire(&g->plan);
-    MUST(p->bulkhead && memo__bulkhead_read(p->bulkhead->shared, &p->bulkhead->parts) == 0);
+    MUST(p->bulkhead);
+    MUST(!p->bulkhead || memo__bulkhead_read(p->bulkhead->shared, &p->bulkhead->parts) == 0);
     for (uint32_t slot = 0; slot < g->slots_used; slot++) {
         int32_t inflight = 0;
         for (uint32_t i = 0; i < g->fleet.stripes; i++)
