@@ -15,11 +15,9 @@ enum { MEMO_LOG_DEBUG = 5, MEMO_LOG_INFO = 9, MEMO_LOG_WARN = 13, MEMO_LOG_ERROR
 typedef void memo_log_fn(int32_t level, const char *line, void *user);
 
 /** Sends this client's log lines to `f`, from now on; NULL returns to the default, stderr. What is said at all is up to the setting `log_level`
- * (warnings and worse); refusals of calls are never logged. `f` is called by the engine thread, never under a lock, and may call anything but
- * memo_client_free. At most 256 lines wait for a slow sink; more are dropped.
- *
- * Lines for stderr are written by whoever has something to say, and never wait: what a full pipe does not take is dropped, and the next line that it
- * takes begins with "(N dropped)".
+ * (warnings and worse); refusals of calls are never logged. Lines are delivered by the engine thread (or whoever steps), never under a lock: `f` may
+ * call anything but memo_client_free, and a stderr that nobody reads holds nobody up. At most 256 lines wait; those that find no room are counted, and a
+ * line in their place says how many they were. (Of a client that has not been started, lines go to stderr at once.)
  *
  * user: handed to `f` as it is.
  * Threads: any; returns after the old sink is no longer in use (from within a sink: at once).

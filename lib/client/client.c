@@ -45,14 +45,14 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     c->shared.ended_end = &c->shared.ended;
     c->shared.finished_end = &c->shared.finished;
     memo__lock_init(&c->shared.lock);
-    memo__log_init(&c->log, MEMO_LOG_WARN);
+    c->log_level = MEMO_LOG_WARN;
     struct memo__settings_world world = { .host = c->host, .variable = variable, .warn = warn, .user = c };
     memo_status s = memo__settings_init(&c->settings, &c->alloc, &world, e);
     if (s != MEMO_OK) {
         memo_client_free(c);
         return s;
     }
-    memo__log_set_level(&c->log, memo__setting_level(&c->settings, MEMO__SETTING_LOG_LEVEL));
+    memo__store(&c->log_level, memo__setting_level(&c->settings, MEMO__SETTING_LOG_LEVEL));
     *out = c;
     return MEMO_OK;
 }
@@ -65,7 +65,7 @@ memo_status memo_client_set(memo_client *c, const char *name, const char *value,
         return memo__fail(e, MEMO_E_STATE, "settings are fixed once a client is started");
     memo_status s = memo__settings_set(&c->settings, name, value, e);
     if (s == MEMO_OK)
-        memo__log_set_level(&c->log, memo__setting_level(&c->settings, MEMO__SETTING_LOG_LEVEL));
+        memo__store(&c->log_level, memo__setting_level(&c->settings, MEMO__SETTING_LOG_LEVEL));
     return s;
 }
 
@@ -237,6 +237,7 @@ memo_status memo_client_start(memo_client *c, memo_error *e)
     c->http = NULL;
     memo__events_fini(&c->alloc, &c->events);
     memo__ring_fini(&c->alloc, &c->world.ring);
+    memo__lines_flush(c); /* why */
     return s;
 }
 
@@ -360,9 +361,9 @@ void memo_client_free(memo_client *c)
         memo__events_fini(&c->alloc, &c->events);
         memo__ring_fini(&c->alloc, &c->world.ring);
     }
+    memo__lines_flush(c);
     memo__lines_drop(c);
     memo__settings_fini(&c->settings);
-    memo__log_fini(&c->log);
     memo__lock_fini(&c->shared.lock);
     struct memo__alloc a = c->alloc;
     memo__drop_lines(&a, c);
@@ -371,12 +372,11 @@ void memo_client_free(memo_client *c)
 void memo__client_after_fork(memo_client *c)
 {
     memo__lock_init(&c->shared.lock);
-    memo__log_after_fork(&c->log);
     c->shared.sink_busy = 0;
     c->shared.delivering = 0; /* the thread that did is the parent's; so are the lines, which it may have been taking */
     c->shared.lines = NULL;
     c->shared.lines_end = &c->shared.lines;
-    c->shared.lines_count = 0;
+    c->shared.lines_count = c->shared.lines_missing = 0;
     c->world.process = memo__process_number;
     memo__services_after_fork(c);
     memo__events_after_fork(&c->events);

@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/host.h"
 #include "base/lock.h"
-#include "base/log.h"
 #include "call/governor.h"
 #include "client/events.h"
 #include "model/rules.h"
@@ -57,7 +56,7 @@ struct memo__rules_source {
     bool bad;                        /* what was seen last did not compile: the one before stays */
 };
 
-struct memo__line { struct memo__line *next; int32_t level; char text[]; }; /* a log line on its way to a sink */
+struct memo__line { struct memo__line *next; int32_t level; uint32_t missing; /* lines before it that found no room */ char text[]; };
 
 struct memo_client {
     struct memo__alloc alloc;                          /* fixed at birth */
@@ -67,7 +66,7 @@ struct memo_client {
     struct memo__http_pool *http;                      /* any thread */
     struct memo__loop *loop;                           /* the engine's; fixed at start */
     struct memo__events events;                        /* any thread */
-    struct memo__log log;                              /* any thread */
+    int32_t log_level;                                 /* relaxed */
     uint32_t phase;                                    /* relaxed */
     uint32_t closing;                                  /* relaxed: memo_client_free has begun */
     memo_client *next;                                 /* the engine's list; with the turn */
@@ -86,7 +85,8 @@ struct memo_client {
         memo_registration *registrations;
         struct memo__request *requests;
         struct memo__line *lines, **lines_end;
-        uint32_t lines_count;
+        uint32_t lines_count, lines_missing;           /* waiting; dropped since the last that found room */
+        uint32_t stuck;              /* relaxed: stderr had no room for the oldest line */
         struct memo_http_task *ended, **ended_end;     /* to be called back, in their order */
         uint32_t ended_count;
         struct memo_http_task *finished, **finished_end; /* whose end is to be taken as an event */
@@ -105,7 +105,7 @@ void memo__client_after_fork(memo_client *c);
 /* Delivers what log lines wait, of all clients; never with the turn. */
 void memo__clients_deliver(void);
 
-/* A line of log: to stderr at once, to a caller's sink from the driver and without a lock. */
+/* A line of log; whatever is held meanwhile: it is queued, and written when nothing is. */
 void memo__client_log(memo_client *c, int32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void memo__client_event(memo_client *c, int32_t kind, const char *service, const char *subject, memo_status s, uint64_t revision, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
@@ -134,7 +134,9 @@ void memo__registrations_after_fork(memo_client *c);
 void memo__registration_unwant(memo_registration *r);
 void memo__orphans_free(memo_client *c); /* those freed by the caller whose withdrawal nobody acknowledged */
 
-/* No further line for the sink; it is not in use when this returns. */
+/* No further line for a caller's sink; it is not in use when this returns. */
 void memo__lines_close(memo_client *c);
+/* What waits for stderr goes there now, as far as there is room; for a client that the engine does not know. Not with the turn. */
+void memo__lines_flush(memo_client *c);
 void memo__lines_drop(memo_client *c);
 #endif

@@ -31,9 +31,14 @@ static struct {
 
 static __thread char me __attribute__((tls_model("initial-exec")));
 
+bool memo__turn_is_mine(void)
+{
+    return memo__load(&process.driver) == &me;
+}
+
 static void turn_lock(void)
 {
-    if (memo__load(&process.driver) == &me) {
+    if (memo__turn_is_mine()) {
         process.depth++;
         return;
     }
@@ -141,7 +146,7 @@ static void *engine_main(void *user)
         if (!stop)
             (void)memo__loop_step(g->loop, 0);
         turn_unlock();
-        memo__clients_deliver(); /* log lines: outside of the turn, because sinks may call anything */
+        memo__clients_deliver(); /* log lines: outside of the turn, because sinks may call anything and files may be slow */
         if (stop)
             return NULL;
     }
@@ -195,9 +200,9 @@ static void rebuild(void)
     (void)memo__loop_after_fork(g->loop);
     memo__dirwatch_forked(g->dirs);
     (void)memo__dns_after_fork(g->dns);
-    memo__admin_after_fork(g->admin);
     for (memo_client *c = g->clients; c; c = c->next)
         memo__client_after_fork(c);
+    memo__admin_after_fork(g->admin); /* after them: what it has to say needs a client's lock */
     turn_unlock();
     if (threaded)
         (void)thread_start(g, NULL);

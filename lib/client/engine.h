@@ -38,9 +38,10 @@ struct memo__engine {
 memo_status memo__engine_join(memo_client *c, memo_error *e);
 void memo__engine_leave(memo_client *c);
 
-/* The turn; may be taken again by its owner. NULL: there is no engine (no client runs). Dropping the last one runs what log lines are waiting. */
+/* The turn; may be taken again by its owner. NULL: there is no engine (no client runs). */
 struct memo__engine *memo__turn_take(void);
 void memo__turn_drop(void);
+bool memo__turn_is_mine(void);
 /* One turn without waiting, and what it left to deliver; not with the turn. */
 void memo__engine_step(void);
 /* memo__wait for what the engine does: where no thread drives it, whoever waits does. */

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* voice.c: what a client says: log lines and events.
  *
- * A line for stderr is written at once, or dropped: it never waits (base/log.h). A line for a caller's sink may be said while the turn is held, so it is queued and delivered by the engine's thread outside of it: sinks may call anything. */
+ *   said, whatever is held --> the client's queue --> sink or stderr, when nothing is held: by the driver, between two turns;
+ *                                                     to stderr, of a client that is not started, by whoever says it
+ *
+ * A sink may call anything. stderr may be a pipe that nobody reads: a line for which it has no room stays where it was and is tried again after
+ * every turn of the engine, which has one every few seconds (the sweep in client.c). What finds no room in the queue is counted, and told in its
+ * place. */
 #define _GNU_SOURCE
 #include <memo/event.h>
 #include <memo/log.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/log.h"
 #include "client/client.h"
 #include "client/engine.h"
 #include "client/http.h"
@@ -15,21 +21,48 @@ static __thread uint32_t inside_sinks __attribute__((tls_model("initial-exec")))
 
 #define LINES_MOST 256 /* waiting; more are dropped: a sink that is slower than we talk */
 
+static void line_push(memo_client *c, struct memo__line *l)
+{
+    l->next = NULL;
+    *c->shared.lines_end = l;
+    c->shared.lines_end = &l->next;
+    memo__store(&c->shared.lines_count, c->shared.lines_count + 1); /* looked at without the lock, too */
+}
+
+static void line_pop(memo_client *c)
+{
+    struct memo__line *l = c->shared.lines;
+    c->shared.lines = l->next;
+    if (!l->next)
+        c->shared.lines_end = &c->shared.lines;
+    memo__store(&c->shared.lines_count, c->shared.lines_count - 1);
+}
+
+static void line_back(memo_client *c, struct memo__line *l)
+{
+    l->next = c->shared.lines;
+    c->shared.lines = l;
+    if (!l->next)
+        c->shared.lines_end = &l->next;
+    memo__store(&c->shared.lines_count, c->shared.lines_count + 1);
+}
+
 static void queue_line(memo_client *c, int32_t level, const char *text)
 {
     size_t n = strlen(text) + 1;
     struct memo__line *l = memo__get(&c->alloc, sizeof *l + n);
-    if (!l)
-        return;
-    l->level = level;
-    memcpy(l->text, text, n);
-    memo__lock_take(&c->shared.lock);
-    bool room = c->shared.lines_count < LINES_MOST && !c->shared.closed;
-    if (room) {
-        *c->shared.lines_end = l;
-        c->shared.lines_end = &l->next;
-        memo__store(&c->shared.lines_count, c->shared.lines_count + 1); /* looked at without the lock, too */
+    if (l) {
+        l->level = level;
+        memcpy(l->text, text, n);
     }
+    memo__lock_take(&c->shared.lock);
+    bool room = l && c->shared.lines_count < LINES_MOST && !c->shared.closed;
+    if (room) {
+        l->missing = c->shared.lines_missing;
+        c->shared.lines_missing = 0;
+        line_push(c, l);
+    } else if (!c->shared.closed)
+        c->shared.lines_missing++;
     memo__lock_drop(&c->shared.lock);
     if (!room)
         memo__drop(&c->alloc, l);
@@ -37,69 +70,104 @@ static void queue_line(memo_client *c, int32_t level, const char *text)
 
 void memo__client_log(memo_client *c, int32_t level, const char *format, ...)
 {
-    char text[MEMO__LOG_LINE_MAX];
+    char text[MEMO__LOG_LINE_MAX + 1];
     va_list args;
-    if (level < memo__load(&c->log.level))
+    if (level < memo__load(&c->log_level))
         return;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    memo__log_line(text, format, args);
     va_end(args);
-    if (!memo__load(&c->shared.sink)) {
-        memo__log(&c->log, level, "%s", text);
-        return;
-    }
     queue_line(c, level, text);
+    if (memo__load(&c->phase) == MEMO__BUILT && !memo__turn_is_mine())
+        memo__lines_flush(c);
     struct memo__engine *g = memo__turn_take();
     if (g)
         memo__loop_wake(g->loop);
     memo__turn_drop();
 }
 
-/* One line, out of the queue; the sink is busy until it has returned. */
-static bool deliver_one(memo_client *c)
+/* What is to be said next, and to whom. */
+struct saying { struct memo__line *line; uint32_t missing; memo_log_fn *sink; void *user; };
+
+/* Out of the queue; whoever it goes to is busy until `said`. False: there is nothing. */
+static bool next(memo_client *c, struct saying *s)
 {
     memo__lock_take(&c->shared.lock);
-    struct memo__line *l = c->shared.lines;
-    memo_log_fn *sink = c->shared.sink;
-    void *user = c->shared.sink_user;
-    if (l) {
-        c->shared.lines = l->next;
-        memo__store(&c->shared.lines_count, c->shared.lines_count - 1);
-        if (!l->next)
-            c->shared.lines_end = &c->shared.lines;
-        c->shared.sink_busy++;
-    }
+    *s = (struct saying){ c->shared.lines, c->shared.lines_missing, c->shared.sink, c->shared.sink_user };
+    if (s->line) {
+        s->missing = s->line->missing;
+        line_pop(c);
+    } else
+        c->shared.lines_missing = 0;
+    bool any = s->line || s->missing;
+    c->shared.sink_busy += any;
     memo__lock_drop(&c->shared.lock);
-    if (!l)
-        return false;
+    return any;
+}
+
+static bool say(const struct saying *s, int32_t level, const char *text)
+{
+    if (!s->sink)
+        return memo__log_stderr(level, text);
     inside_sinks++;
-    if (sink)
-        sink(l->level, l->text, user);
+    s->sink(level, text, s->user);
     inside_sinks--;
-    memo__drop(&c->alloc, l);
+    return true;
+}
+
+static bool say_all(struct saying *s)
+{
+    char text[96];
+    (void)snprintf(text, sizeof text, "%u lines of log are missing here: they came faster than they were taken", s->missing);
+    if (s->missing && !say(s, MEMO_LOG_WARN, text))
+        return false;
+    s->missing = 0;
+    return !s->line || say(s, s->line->level, s->line->text);
+}
+
+static bool deliver_one(memo_client *c)
+{
+    struct saying s;
+    if (!next(c, &s))
+        return false;
+    bool all = say_all(&s);
     memo__lock_take(&c->shared.lock);
+    memo__store(&c->shared.stuck, (uint32_t)!all);
+    if (!all && s.line) {
+        s.line->missing = s.missing;
+        line_back(c, s.line);
+    } else if (!all)
+        c->shared.lines_missing += s.missing;
     c->shared.sink_busy--;
     memo__wake(&c->shared.lock);
     memo__lock_drop(&c->shared.lock);
-    return true;
+    if (all)
+        memo__drop(&c->alloc, s.line);
+    return all;
+}
+
+/* One that has something to deliver. Not what stderr had no room for, but for the first look of a round: it must not make the round endless. */
+static memo_client *next_client(bool first)
+{
+    struct memo__engine *g = memo__turn_take();
+    memo_client *c = g ? g->clients : NULL;
+    for (memo_client *each = first ? c : NULL; each; each = each->next)
+        memo__store(&each->shared.stuck, 0u);
+    while (c && (!memo__load(&c->shared.lines_count) || memo__load(&c->shared.stuck)) && !memo__load(&c->shared.ended_count))
+        c = c->next;
+    if (c) {
+        memo__lock_take(&c->shared.lock);
+        c->shared.delivering++;
+        memo__lock_drop(&c->shared.lock);
+    }
+    memo__turn_drop();
+    return c;
 }
 
 /* The driver: the engine's thread, or threads of the host. A client can only be freed by somebody else, who waits for the sink that is busy. */
 void memo__clients_deliver(void)
 {
-    for (;;) {
-        struct memo__engine *g = memo__turn_take();
-        memo_client *c = g ? g->clients : NULL;
-        while (c && !memo__load(&c->shared.lines_count) && !memo__load(&c->shared.ended_count))
-            c = c->next;
-        if (c) {
-            memo__lock_take(&c->shared.lock);
-            c->shared.delivering++;
-            memo__lock_drop(&c->shared.lock);
-        }
-        memo__turn_drop();
-        if (!c)
-            return;
+    for (memo_client *c = next_client(true); c; c = next_client(false)) {
         while (deliver_one(c) || memo__task_deliver(c))
             ;
         memo__lock_take(&c->shared.lock);
@@ -109,12 +177,19 @@ void memo__clients_deliver(void)
     }
 }
 
+void memo__lines_flush(memo_client *c)
+{
+    while (!memo__load(&c->shared.sink) && deliver_one(c))
+        ;
+}
+
 void memo__lines_close(memo_client *c)
 {
     memo__lock_take(&c->shared.lock);
-    c->shared.closed = true;
+    bool closed = c->shared.closed = c->shared.sink != NULL;
     memo__lock_drop(&c->shared.lock);
-    memo__lines_drop(c);
+    if (closed)
+        memo__lines_drop(c);
 }
 
 void memo__lines_drop(memo_client *c)

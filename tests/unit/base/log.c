@@ -1,42 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.c: one line, clean, to the sink of now, and never to one that was replaced. */
+/* log.c: one line, clean, and stderr, which nobody waits for. */
 #define _GNU_SOURCE
 #include "base/log.h"
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-struct heard { int lines; int32_t level; char line[MEMO__LOG_LINE_MAX + 1]; };
+static char line[MEMO__LOG_LINE_MAX + 1];
 
-static void hear(int32_t level, const char *line, void *user)
+__attribute__((format(printf, 1, 2))) static const char *made(const char *format, ...)
 {
-    struct heard *h = user;
-    h->lines++;
-    h->level = level;
-    ck_assert_uint_le(strlen(line), MEMO__LOG_LINE_MAX);
-    strcpy(h->line, line);
+    va_list args;
+    va_start(args, format);
+    memo__log_line(line, format, args);
+    va_end(args);
+    return line;
 }
 
 START_TEST(levels)
 {
-    struct memo__log log;
-    struct heard h = { 0, 0, "" };
-    memo__log_init(&log, MEMO__LOG_WARN);
-    memo__log_set_sink(&log, hear, &h);
-    memo__log(&log, MEMO__LOG_INFO, "not heard");
-    ck_assert_int_eq(h.lines, 0);
-    memo__log(&log, MEMO__LOG_WARN, "number %d", 7);
-    ck_assert_str_eq(h.line, "number 7");
-    ck_assert_int_eq(h.level, MEMO__LOG_WARN);
-    memo__log_set_level(&log, MEMO__LOG_OFF);
-    memo__log(&log, MEMO__LOG_ERROR, "not heard");
-    ck_assert_int_eq(h.lines, 1);
-    memo__log(NULL, MEMO__LOG_ERROR, "nobody");
-    memo__log_fini(&log);
     ck_assert_str_eq(memo__log_level_name(MEMO__LOG_DEBUG), "debug");
     ck_assert_str_eq(memo__log_level_name(MEMO__LOG_INFO), "info");
     ck_assert_str_eq(memo__log_level_name(MEMO__LOG_WARN), "warn");
@@ -46,183 +33,125 @@ END_TEST
 
 START_TEST(lines_are_clean)
 {
-    struct memo__log log;
-    struct heard h = { 0, 0, "" };
     char many[1000];
-    memo__log_init(&log, MEMO__LOG_DEBUG);
-    memo__log_set_sink(&log, hear, &h);
-    memo__log(&log, MEMO__LOG_INFO, "a\nb\tc\x1b[31md\x7f");
-    ck_assert_str_eq(h.line, "a b c [31md ");
-    memo__log(&log, MEMO__LOG_INFO, "x\xff\xfe");
-    ck_assert_str_eq(h.line, "x??");
+    ck_assert_str_eq(made("number %d", 7), "number 7");
+    ck_assert_str_eq(made("a\nb\tc\x1b[31md\x7f"), "a b c [31md ");
+    ck_assert_str_eq(made("x\xff\xfe"), "x??");
     memset(many, 'a', sizeof many);
     memcpy(many + MEMO__LOG_LINE_MAX - 1, "\xc3\xa9", 3);
-    memo__log(&log, MEMO__LOG_INFO, "%s", many);
-    ck_assert_uint_eq(strlen(h.line), MEMO__LOG_LINE_MAX - 1);        /* the character that was cut is gone as a whole */
-    memo__log_fini(&log);
+    ck_assert_uint_eq(strlen(made("%s", many)), MEMO__LOG_LINE_MAX - 1); /* the character that was cut is gone as a whole */
 }
 END_TEST
 
-struct swap { struct memo__log log; struct heard other; int calls; };
+/* ---- stderr ---- */
 
-static void replaces_itself(int32_t level, const char *line, void *user)
+static int kept;
+
+static void becomes_stderr(int fd)
 {
-    struct swap *x = user;
-    x->calls++;
-    (void)level;
-    (void)line;
-    memo__log_set_sink(&x->log, hear, &x->other);
-    memo__log(&x->log, MEMO__LOG_INFO, "from inside");
+    kept = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(fd, STDERR_FILENO), 0);
 }
 
-START_TEST(a_sink_may_log_and_replace_itself)
+static void stderr_again(void)
 {
-    struct swap x = { .calls = 0 };
-    memo__log_init(&x.log, MEMO__LOG_DEBUG);
-    memo__log_set_sink(&x.log, replaces_itself, &x);
-    memo__log(&x.log, MEMO__LOG_INFO, "first");
-    ck_assert_int_eq(x.calls, 1);
-    ck_assert_str_eq(x.other.line, "from inside");
-    memo__log(&x.log, MEMO__LOG_INFO, "second");
-    ck_assert_int_eq(x.calls, 1);
-    ck_assert_str_eq(x.other.line, "second");
-    memo__log_fini(&x.log);
-}
-END_TEST
-
-struct slow { struct memo__log log; struct memo__lock lock; bool entered, leave, left, replaced; };
-
-static void slow_sink(int32_t level, const char *line, void *user)
-{
-    struct slow *x = user;
-    (void)level;
-    (void)line;
-    memo__lock_take(&x->lock);
-    x->entered = true;
-    memo__wake(&x->lock);
-    while (!x->leave)
-        (void)memo__wait(&x->lock, MEMO__NEVER);
-    x->left = true;
-    memo__lock_drop(&x->lock);
+    (void)dup2(kept, STDERR_FILENO);
+    (void)close(kept);
 }
 
-static void *logs(void *user)
+static void hears(int fd, const char *want)
 {
-    memo__log(&((struct slow *)user)->log, MEMO__LOG_INFO, "x");
-    return NULL;
-}
-
-static void *replaces(void *user)
-{
-    struct slow *x = user;
-    memo__log_set_sink(&x->log, NULL, NULL);
-    memo__lock_take(&x->lock);
-    ck_assert(x->left);                        /* the old sink is really no longer in use */
-    x->replaced = true;
-    memo__lock_drop(&x->lock);
-    return NULL;
-}
-
-START_TEST(replacing_waits_for_the_old_sink)
-{
-    struct slow x = { .entered = false };
-    pthread_t a, b;
-    memo__lock_init(&x.lock);
-    memo__log_init(&x.log, MEMO__LOG_DEBUG);
-    memo__log_set_sink(&x.log, slow_sink, &x);
-    ck_assert_int_eq(pthread_create(&a, NULL, logs, &x), 0);
-    memo__lock_take(&x.lock);
-    while (!x.entered)
-        (void)memo__wait(&x.lock, MEMO__NEVER);
-    memo__lock_drop(&x.lock);
-    ck_assert_int_eq(pthread_create(&b, NULL, replaces, &x), 0);
-    memo__lock_take(&x.lock);
-    x.leave = true;
-    memo__wake(&x.lock);
-    memo__lock_drop(&x.lock);
-    pthread_join(a, NULL);
-    pthread_join(b, NULL);
-    ck_assert(x.replaced);
-    memo__log_fini(&x.log);
-    memo__lock_fini(&x.lock);
-}
-END_TEST
-
-START_TEST(stderr_by_default)
-{
-    int ends[2];
     char text[700];
-    struct memo__log log;
-    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-    int kept = dup(STDERR_FILENO);
-    dup2(ends[1], STDERR_FILENO);
-    memo__log_init(&log, MEMO__LOG_WARN);
-    memo__log(&log, MEMO__LOG_ERROR, "gone: %s", "x");
-    dup2(kept, STDERR_FILENO);
-    ssize_t n = read(ends[0], text, sizeof text - 1);
+    ssize_t n = read(fd, text, sizeof text - 1);
     ck_assert_int_gt(n, 0);
     text[n] = '\0';
-    ck_assert_str_eq(text, "libmemo error: gone: x\n");
-    close(kept);
-    close(ends[0]);
-    close(ends[1]);
-    memo__log_fini(&log);
+    ck_assert_str_eq(text, want);
 }
-END_TEST
 
-/* stderr is a pipe that is full, and later one whose reader has gone: nobody waits, nobody dies, and what was lost is told. */
+/* Until it takes no more; then as it was. */
+static void fill(int fd)
+{
+    static const char bytes[4096];
+    int flags = fcntl(fd, F_GETFL);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
+    while (write(fd, bytes, sizeof bytes) > 0)
+        ;
+    ck_assert_int_eq(errno, EAGAIN);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, flags), 0);
+}
+
 START_TEST(a_pipe_that_nobody_reads)
 {
+    static char all[1 << 20];
     int ends[2];
-    char text[65536];
-    struct memo__log log;
-    ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    int kept = dup(STDERR_FILENO);
-    memset(text, 'x', sizeof text);
-    while (write(ends[1], text, sizeof text) > 0)
-        ;
-    ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0); /* from here on a write would wait */
-    dup2(ends[1], STDERR_FILENO);
-    memo__log_init(&log, MEMO__LOG_WARN);
-    memo__log(&log, MEMO__LOG_ERROR, "lost");
-    memo__log(&log, MEMO__LOG_ERROR, "lost");
-    while (read(ends[0], text, sizeof text) > 0)
-        ;
-    memo__log(&log, MEMO__LOG_ERROR, "heard");
-    ssize_t n = read(ends[0], text, sizeof text - 1);
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    becomes_stderr(ends[1]);
+    bool first = memo__log_stderr(MEMO__LOG_ERROR, "gone: x");
+    fill(ends[1]);
+    bool second = memo__log_stderr(MEMO__LOG_ERROR, "waits"); /* or never returns */
+    int flags = fcntl(ends[1], F_GETFL);
+    ck_assert_int_gt(read(ends[0], all, sizeof all), 0);
+    bool third = memo__log_stderr(MEMO__LOG_WARN, "goes on");
+    stderr_again();
+    ck_assert(first);
+    ck_assert(!second);
+    ck_assert(third);
+    ck_assert_int_eq(flags & O_NONBLOCK, 0); /* the host's flag is as the host wants it */
+    ck_assert_mem_eq(all, "libmemo error: gone: x\n", 23);
+    hears(ends[0], "libmemo warn: goes on\n");
     close(ends[0]);
-    ck_assert(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
-    memo__log(&log, MEMO__LOG_ERROR, "nobody is there");
-    dup2(kept, STDERR_FILENO);
-    ck_assert_int_gt(n, 0);
-    text[n] = '\0';
-    ck_assert_str_eq(text, "libmemo error: (2 dropped) heard\n");
-    close(kept);
     close(ends[1]);
-    memo__log_fini(&log);
 }
 END_TEST
 
-START_TEST(a_child_logs_though_its_parent_held_the_lock)
+START_TEST(a_socket_that_nobody_reads)
 {
-    struct memo__log log;
-    struct heard h = { 0, 0, "" };
-    int status;
-    memo__log_init(&log, MEMO__LOG_DEBUG);
-    memo__log_set_sink(&log, hear, &h);
-    memo__lock_take(&log.lock);
-    log.running = 3;
-    pid_t child = fork();
-    if (child == 0) {
-        memo__log_after_fork(&log);
-        memo__log(&log, MEMO__LOG_INFO, "child");
-        memo__log_set_sink(&log, NULL, NULL);
-        _exit(strcmp(h.line, "child") == 0 ? 0 : 1);
-    }
-    memo__lock_drop(&log.lock);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    memo__log_fini(&log);
+    int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    becomes_stderr(ends[1]);
+    bool first = memo__log_stderr(MEMO__LOG_INFO, "x");
+    fill(ends[1]);
+    bool second = memo__log_stderr(MEMO__LOG_INFO, "waits");
+    stderr_again();
+    ck_assert(first);
+    ck_assert(!second);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+/* The host wrote before us and writes after us: nothing is overwritten. */
+START_TEST(a_file)
+{
+    char path[] = "/tmp/memo-log-XXXXXX";
+    int fd = mkstemp(path);
+    ck_assert_int_eq(write(fd, "before\n", 7), 7);
+    becomes_stderr(fd);
+    bool said = memo__log_stderr(MEMO__LOG_INFO, "x");
+    stderr_again();
+    ck_assert(said);
+    ck_assert_int_eq(write(fd, "after\n", 6), 6);
+    ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+    hears(fd, "before\nlibmemo info: x\nafter\n");
+    close(fd);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(nobody_is_there)
+{
+    int ends[2];
+    (void)signal(SIGPIPE, SIG_DFL); /* that we live is the test */
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    close(ends[0]);
+    becomes_stderr(ends[1]);
+    bool said = memo__log_stderr(MEMO__LOG_INFO, "x");
+    (void)close(STDERR_FILENO);
+    bool closed = memo__log_stderr(MEMO__LOG_INFO, "x");
+    stderr_again();
+    ck_assert(said); /* not kept for later */
+    ck_assert(closed);
+    close(ends[1]);
 }
 END_TEST
 
@@ -233,11 +162,12 @@ Suite *suite_base_log(void)
     TCase *c = tcase_create("log");
     tcase_add_test(c, levels);
     tcase_add_test(c, lines_are_clean);
-    tcase_add_test(c, a_sink_may_log_and_replace_itself);
-    tcase_add_test(c, replacing_waits_for_the_old_sink);
-    tcase_add_test(c, stderr_by_default);
+    suite_add_tcase(s, c);
+    c = tcase_create("stderr");
     tcase_add_test(c, a_pipe_that_nobody_reads);
-    tcase_add_test(c, a_child_logs_though_its_parent_held_the_lock);
+    tcase_add_test(c, a_socket_that_nobody_reads);
+    tcase_add_test(c, a_file);
+    tcase_add_test(c, nobody_is_there);
     suite_add_tcase(s, c);
     return s;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/reader.h"
+#include "client/client.h"
 #include "tests/unit/net/child.h"
 #include "tests/unit/sanitizers.h"
 
@@ -89,6 +90,42 @@ START_TEST(test_forked_while_a_line_is_delivered)
 }
 END_TEST
 
+static void silent(int32_t level, const char *line, void *user)
+{
+    (void)level;
+    (void)line;
+    (void)user;
+}
+
+/* Forked while another thread has the client's lock, and what the child rebuilds has something to say. */
+START_TEST(test_forked_with_something_to_say)
+{
+    int status = -1;
+    const char *set = getenv("XDG_RUNTIME_DIR");
+    char *before = set ? strdup(set) : NULL;
+    ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", stage_dir(), 1), 0);
+    memo_client *c = stage_client("log_level", "info");
+    ck_assert_int_eq(memo_client_set(c, "admin_socket", NULL, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(c, NULL), MEMO_OK);
+    memo_log_set(c, silent, NULL);
+    ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", "/nonexistent", 1), 0); /* no admin socket for the child */
+    memo__lock_take(&c->shared.lock);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(10);
+        ck_assert_int_ge(memo_event_fd(c), 0);
+        child_ends(true);
+    }
+    memo__lock_drop(&c->shared.lock);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(before ? setenv("XDG_RUNTIME_DIR", before, 1) : unsetenv("XDG_RUNTIME_DIR"), 0);
+    free(before);
+    memo_log_set(c, NULL, NULL);
+    memo_client_free(c);
+    stage_dir_remove();
+}
+END_TEST
 
 START_TEST(settings)
 {
@@ -282,8 +319,10 @@ Suite *suite_client_client(void)
     Suite *s = suite_create("client/client");
     TCase *t = tcase_create("edges");
     tcase_add_test(t, test_drained_means_that_no_call_is_just_beginning);
-    if (THREADS_IN_CHILDREN)
+    if (THREADS_IN_CHILDREN) {
         tcase_add_test(t, test_forked_while_a_line_is_delivered);
+        tcase_add_test(t, test_forked_with_something_to_say);
+    }
     tcase_set_timeout(t, 60);
     tcase_add_test(t, settings);
     tcase_add_test(t, states);

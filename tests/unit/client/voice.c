@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* voice.c: log lines: to a sink from the engine's thread, outside of every lock; a sink may call anything but free, be slow, and be changed at any time. */
+/* voice.c: log lines: to a sink or stderr from the engine's thread, outside of every lock; a sink may call anything but free, be slow, and be changed
+ * at any time; stderr may be a pipe that nobody reads. */
 #define _GNU_SOURCE
 #include "stage.h"
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -141,7 +144,7 @@ END_TEST
 static void slow(int32_t level, const char *line, void *user)
 {
     (void)level;
-    (void)line;
+    (void)snprintf(last, sizeof last, "%s", line);
     if (memo__fetch_add((uint32_t *)user, 1) == 0) {
         sem_post(&inside);
         sem_wait(&go_on);
@@ -159,10 +162,43 @@ START_TEST(a_slow_sink_loses_lines)
     ck_assert_uint_eq(memo__load(&client->shared.lines_count), 256);
     ck_assert_int_eq(memo_rules_apply(client, NULL, 0, NULL, 0, NULL, NULL), MEMO_OK); /* nobody else waits */
     sem_post(&go_on);
-    while (memo__load(&client->shared.lines_count))
+    while (memo__load(&lines) < 258)
         (void)sched_yield();
     memo_log_set(client, NULL, NULL);
-    ck_assert_uint_eq(lines, 257);
+    ck_assert_uint_eq(lines, 258);
+    ck_assert_str_eq(last, "744 lines of log are missing here: they came faster than they were taken");
+    memo_client_free(client);
+}
+END_TEST
+
+static void slow_each_time(int32_t level, const char *line, void *user)
+{
+    counts(level, line, user);
+    sem_wait(&go_on);
+}
+
+START_TEST(lost_lines_are_told_in_their_place)
+{
+    begin("error");
+    memo_log_set(client, slow_each_time, &lines);
+    say(MEMO_LOG_ERROR, "first");
+    sem_wait(&inside);
+    for (int i = 0; i < 300; i++)
+        say(MEMO_LOG_ERROR, "more");
+    sem_post(&go_on);
+    sem_wait(&inside); /* one more is on its way: there is room for one */
+    say(MEMO_LOG_ERROR, "after");
+    for (int i = 0; i < 256; i++) {
+        sem_post(&go_on);
+        sem_wait(&inside);
+    }
+    ck_assert_str_eq(last, "44 lines of log are missing here: they came faster than they were taken");
+    sem_post(&go_on);
+    sem_wait(&inside);
+    ck_assert_str_eq(last, "after");
+    sem_post(&go_on);
+    memo_log_set(client, NULL, NULL);
+    ck_assert_uint_eq(lines, 259);
     memo_client_free(client);
 }
 END_TEST
@@ -231,23 +267,137 @@ START_TEST(freed_while_busy)
 }
 END_TEST
 
+/* ---- stderr ---- */
+
+static int ends[2], before;
+
+static void stderr_is_a_pipe(void)
+{
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    before = dup(2);
+    (void)dup2(ends[1], 2);
+    (void)close(ends[1]);
+}
+
+static void stderr_again(void)
+{
+    (void)dup2(before, 2);
+    (void)close(before);
+    (void)close(ends[0]);
+}
+
+/* What has come so far, or all until that text. */
+static const char *heard(const char *until)
+{
+    static char text[1 << 20];
+    size_t n = 0;
+    struct pollfd ready = { .fd = ends[0], .events = POLLIN };
+    text[0] = '\0';
+    while (n < sizeof text - 1 && (until ? !strstr(text, until) : poll(&ready, 1, 0) == 1 && ready.revents & POLLIN)) {
+        ssize_t got = read(ends[0], text + n, sizeof text - 1 - n);
+        n += got > 0 ? (size_t)got : 0;
+        text[n] = '\0';
+        if (got <= 0)
+            break;
+    }
+    return text;
+}
+
 START_TEST(to_stderr)
 {
-    char text[256] = "";
-    int pipes[2], before = dup(2);
-    ck_assert_int_eq(pipe(pipes), 0);
+    stderr_is_a_pipe();
     client = stage_client("log_level", "info");
-    (void)dup2(pipes[1], 2);
-    say(MEMO_LOG_INFO, "to whom it may concern");
+    say(MEMO_LOG_INFO, "to whom it may concern"); /* nobody else is there to deliver it */
     say(MEMO_LOG_DEBUG, "not this");
-    (void)dup2(before, 2);
-    (void)close(pipes[1]);
-    ck_assert_int_gt(read(pipes[0], text, sizeof text - 1), 0);
-    ck_assert_ptr_nonnull(strstr(text, "to whom it may concern"));
-    ck_assert_ptr_null(strstr(text, "not this"));
-    (void)close(pipes[0]);
-    (void)close(before);
+    ck_assert_str_eq(heard(NULL), "libmemo info: to whom it may concern\n");
+    ck_assert_int_eq(memo_client_set(client, "rules", "{\"memo\":2}", NULL), MEMO_OK);
+    ck_assert_int_ne(memo_client_start(client, NULL), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(heard(NULL), "MEMO_RULES:1:"));
+    ck_assert_int_eq(memo_client_set(client, "rules", NULL, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
+    say(MEMO_LOG_INFO, "one\ntwo");
+    ck_assert_ptr_nonnull(strstr(heard("two\n"), "libmemo info: one two\n"));
+    say(MEMO_LOG_INFO, "the last word");
     memo_client_free(client);
+    ck_assert_ptr_nonnull(strstr(heard(NULL), "the last word\n")); /* whoever frees it says what is left */
+    stderr_again();
+}
+END_TEST
+
+START_TEST(to_stderr_by_whoever_steps)
+{
+    client = stage_client("log_level", "info");
+    ck_assert_int_eq(memo_client_set(client, "engine_thread", "false", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_step(client), MEMO_OK);
+    stderr_is_a_pipe();
+    say(MEMO_LOG_INFO, "later");
+    ck_assert_str_eq(heard(NULL), "");
+    ck_assert_int_eq(memo_client_step(client), MEMO_OK);
+    ck_assert_str_eq(heard(NULL), "libmemo info: later\n");
+    memo_client_free(client);
+    stderr_again();
+}
+END_TEST
+
+static void fill(void)
+{
+    static const char bytes[4096];
+    int flags = fcntl(2, F_GETFL);
+    ck_assert_int_eq(fcntl(2, F_SETFL, flags | O_NONBLOCK), 0);
+    while (write(2, bytes, sizeof bytes) > 0)
+        ;
+    ck_assert_int_eq(fcntl(2, F_SETFL, flags), 0);
+}
+
+static void one_call(memo_service *s)
+{
+    memo_call k = MEMO_INIT(memo_call);
+    memo_call_facts f = MEMO_INIT(memo_call_facts);
+    memo_attempt a = MEMO_INIT(memo_attempt);
+    memo_outcome o = MEMO_INIT(memo_outcome);
+    int32_t again;
+    o.kind = MEMO_OUTCOME_REPLIED;
+    o.http_status = 200;
+    ck_assert_int_eq(memo_call_begin(&k, s, &f), MEMO_OK);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    ck_assert_int_eq(memo_call_report(&k, &a, &o, &again), MEMO_OK);
+    memo_call_end(&k);
+}
+
+/* Its reader hangs: calls go on, rules are applied and read from their file, and nothing of it waits. */
+START_TEST(stderr_that_nobody_reads)
+{
+    lines = 0;
+    stage_write("rules.json", "{\"memo\":1}");
+    client = stage_client("log_level", "info");
+    ck_assert_int_eq(memo_client_set(client, "rules", stage_path("rules.json"), NULL), MEMO_OK);
+    stderr_is_a_pipe();
+    fill();
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
+    memo_service *s = stage_service(client, "todo");
+    for (int i = 0; i < 300; i++) {
+        ck_assert_int_eq(memo_rules_apply(client, NULL, 0, NULL, 0, NULL, NULL), MEMO_OK); /* a line each */
+        one_call(s);
+    }
+    (void)stage_events(client, 0);
+    stage_write("rules.json", "{\"memo\":2}");
+    ck_assert_int_eq(stage_event(client, MEMO_EVENT_RULES, "refused").status, MEMO_E_RULES); /* by the engine, which has lines of its own to say */
+    stage_write("rules.json", "{\"memo\":1,\"services\":{}}");
+    ck_assert_int_eq(stage_event(client, MEMO_EVENT_RULES, "in force").status, MEMO_OK);
+    one_call(s);
+    ck_assert_uint_eq(memo__load(&client->shared.lines_count), 256);
+    (void)heard(NULL); /* it is read again */
+    say(MEMO_LOG_INFO, "one more that is missing");
+    const char *text = heard("missing here");
+    ck_assert_ptr_nonnull(strstr(text, "libmemo info: rules revision 2 in force\n"));
+    ck_assert_ptr_null(strstr(text, "one more"));
+    say(MEMO_LOG_INFO, "there is room");
+    ck_assert_ptr_nonnull(strstr(heard("there is room\n"), "there is room\n"));
+    memo_service_release(s);
+    memo_client_free(client);
+    stderr_again();
+    stage_dir_remove();
 }
 END_TEST
 
@@ -261,9 +411,15 @@ Suite *suite_client_voice(void)
     tcase_add_test(t, before_the_start);
     tcase_add_test(t, a_sink_may_call_anything);
     tcase_add_test(t, a_slow_sink_loses_lines);
+    tcase_add_test(t, lost_lines_are_told_in_their_place);
     tcase_add_test(t, changed_while_busy);
     tcase_add_test(t, freed_while_busy);
+    suite_add_tcase(s, t);
+    t = tcase_create("stderr");
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, to_stderr);
+    tcase_add_test(t, to_stderr_by_whoever_steps);
+    tcase_add_test(t, stderr_that_nobody_reads);
     suite_add_tcase(s, t);
     return s;
 }

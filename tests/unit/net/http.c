@@ -549,8 +549,8 @@ START_TEST(a_connection_that_never_comes)
 }
 END_TEST
 
-/* The clock of this program, libcurl included: the machine's, and so much later. A busy machine may take any time to connect and to send; what a test means by "too late" begins when the peer has seen the
- * request. */
+/* The clock of this program, libcurl included: the machine's, and so much later. A busy machine may take any time to connect and to send; what a test
+ * means by "too late" begins when the peer has seen the request. */
 static int64_t later_s;
 
 __attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *t)
