@@ -32,18 +32,23 @@ static inline struct memo__stripe own_stripe(const struct memo__reader *r)
 APART const struct memo__route_rule *route_again(const struct memo__plan *p, const struct memo__record *k)
 {
     const struct memo__route_rule *route = p->routes, *last = route + (p->service->routes_count - 1);
+    if (k->route < p->service->routes_count && !((route[k->route].tag ^ k->tag) >> 16))
+        return route + k->route; /* where it was: a tag is half a hash, so another may have the same */
     while (route < last && (route->tag ^ k->tag) >> 16)
         route++;
     return route;
 }
 
-/* Likewise the subset with the same labels; all endpoints if no route names it any more. */
-static const struct memo__pool *pool_again(const struct memo__plan *p, const struct memo__record *k)
+/* Likewise the subset with the same labels. If no route names it any more, one to which its route leads now: always the same, for the call's id is the
+ * draw. All endpoints only if that route leads to all. */
+APART const struct memo__pool *pool_again(const struct memo__plan *p, const struct memo__record *k)
 {
     for (uint32_t i = 0; i < p->service->subsets_count; i++)
         if (p->service->subsets[i].tag == (uint16_t)k->tag)
             return &p->subsets[i];
-    return &p->all;
+    const struct memo__route_rule *route = route_again(p, k);
+    uint32_t subset = route->split_count ? memo__route_split(route, k->id) : MEMO__NO_INDEX;
+    return subset == MEMO__NO_INDEX ? &p->all : &p->subsets[subset];
 }
 
 /* The route's rules. */

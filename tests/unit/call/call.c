@@ -1084,6 +1084,29 @@ START_TEST(a_reload_on_the_way)
 }
 END_TEST
 
+/* The route leads elsewhere by now: what is left of the call goes there, and not to just anybody. */
+START_TEST(a_reload_that_leads_elsewhere)
+{
+    const memo_header canary = { "x-canary", "1", 0, 0 };
+    memo_call k;
+    memo_attempt a = MEMO_INIT(memo_attempt);
+    begin(RULES(NO_RETRY ",\"routes\":[" CANARY "]"), "a=1.1.1.1:1;version=v1 b=1.1.1.2:1;version=v2 c=1.1.1.3:1;version=v3 d=1.1.1.4:1;version=v3");
+    ck_assert_int_eq(begin_with(&k, "GET", "/", &canary, 1), MEMO_OK);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    ck_assert_str_eq(a.id, "b");
+    ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_CONNECT_FAILED, 0), 1);
+    ck_assert_int_eq(stage_rules(&s, RULES(NO_RETRY ",\"routes\":[{\"name\":\"canary\",\"when\":{\"header\":{\"x-canary\":\"2\"}},"
+                                           "\"to\":[{\"subset\":{\"version\":\"v3\"},\"weight\":1}],\"retry\":{\"attempts\":4}}]")), MEMO_OK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+        ck_assert_msg(a.id[0] == 'c' || a.id[0] == 'd', "attempt %d went to %s", i + 2, a.id);
+        ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_CONNECT_FAILED, 0), i < 2);
+    }
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
 /* ---- what is kept ---- */
 
 START_TEST(kept_for_later)
@@ -1168,6 +1191,7 @@ Suite *suite_call_call(void)
     tcase_add_test(t, the_service_is_gone);
     tcase_add_test(t, another_process);
     tcase_add_test(t, a_reload_on_the_way);
+    tcase_add_test(t, a_reload_that_leads_elsewhere);
     suite_add_tcase(suite, t);
     return suite;
 }
