@@ -49,7 +49,11 @@ int main(int argc, char **argv)
     memo_registration *r = campaign_register(keeper, "todo", "stays");
     for (int i = 0; i < 3; i++)
         cycle(i); /* what is made once in a process, is now */
-    int open_before = campaign_descriptors();
+    int open_before;
+    do { /* what was on its way out when they were counted is not to hide a leak */
+        open_before = campaign_descriptors();
+        cycle(0);
+    } while (campaign_leaked(open_before) < 0);
     for (long i = 0; i < cycles; i++)
         cycle(i);
     int leaked = campaign_leaked(open_before);
