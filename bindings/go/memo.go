@@ -6,107 +6,8 @@ package memo
 
 /*
 #cgo pkg-config: memo
-#cgo noescape memo_go_begin
-#cgo nocallback memo_go_begin
-#cgo noescape memo_go_inject
-#cgo nocallback memo_go_inject
-#cgo noescape memo_go_extract
-#cgo nocallback memo_go_extract
-#cgo noescape memo_go_context_inject
-#cgo nocallback memo_go_context_inject
-#cgo noescape memo_call_next
-#cgo nocallback memo_call_next
-#cgo noescape memo_call_report
-#cgo nocallback memo_call_report
-#cgo noescape memo_call_end
-#cgo nocallback memo_call_end
-#cgo noescape memo_call_explain
-#cgo nocallback memo_call_explain
-#cgo noescape memo_service_wants
-#cgo nocallback memo_service_wants
-#cgo noescape memo_event_take
-#cgo nocallback memo_event_take
-#include <memo/memo.h>
+#include "memo_go.h"
 #include <stdlib.h>
-#include <string.h>
-
-// The structs that point at text are built here, on the C stack: Go memory never holds an address that C wrote, C never keeps one of Go's,
-// and a call crosses once. Text comes as one block, each piece ended by NUL; `at` says where: method, path, key, then names and values.
-enum { MEMO_GO_NONE = 0xffffffff, MEMO_GO_HEADERS = 16 };
-
-static const char *memo_go_piece(const char *text, uint32_t at)
-{
-    return at == MEMO_GO_NONE ? NULL : text + at;
-}
-
-static void memo_go_headers(memo_header *h, const char *text, const uint32_t *at, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        h[i] = (memo_header){ text + at[2 * i], text + at[2 * i + 1], 0, 0 };
-}
-
-static memo_status memo_go_begin(memo_call *k, memo_service *s, const char *text, const uint32_t *at, uint32_t headers,
-                                 const memo_context *parent, int64_t timeout_ms)
-{
-    memo_call_facts f = MEMO_INIT(memo_call_facts);
-    memo_header h[MEMO_GO_HEADERS];
-
-    memo_go_headers(h, text, at + 3, headers);
-    f.method = memo_go_piece(text, at[0]);
-    f.path = memo_go_piece(text, at[1]);
-    f.key = memo_go_piece(text, at[2]);
-    f.headers = h;
-    f.headers_count = headers;
-    f.parent = parent;
-    f.timeout_ms = timeout_ms;
-    return memo_call_begin(k, s, &f);
-}
-
-static memo_status memo_go_extract(memo_context *x, const char *text, const uint32_t *at, uint32_t headers)
-{
-    memo_header h[MEMO_GO_HEADERS];
-
-    memo_go_headers(h, text, at, headers);
-    return memo_context_extract(x, h, headers);
-}
-
-// Headers as "name\0value\0...": the addresses stay on this side.
-static memo_status memo_go_flatten(const memo_header *h, uint32_t count, char *out, uint32_t n, uint32_t *used)
-{
-    *used = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const size_t name = h[i].name_bytes ? h[i].name_bytes : strlen(h[i].name), value = h[i].value_bytes ? h[i].value_bytes : strlen(h[i].value);
-
-        if (name + value + 2 > n - *used)
-            return MEMO_E_TRUNCATED;
-        memcpy(out + *used, h[i].name, name);
-        out[*used + name] = 0;
-        memcpy(out + *used + name + 1, h[i].value, value);
-        out[*used + name + 1 + value] = 0;
-        *used += (uint32_t)(name + value + 2);
-    }
-    return MEMO_OK;
-}
-
-static memo_status memo_go_inject(const memo_call *k, const memo_attempt *a, char *out, uint32_t n, uint32_t *used)
-{
-    char buf[256];
-    memo_header h[8];
-    uint32_t count;
-    const memo_status s = memo_call_inject(k, a, buf, sizeof buf, h, 8, &count);
-
-    return s ? s : memo_go_flatten(h, count, out, n, used);
-}
-
-static memo_status memo_go_context_inject(const memo_context *x, char *out, uint32_t n, uint32_t *used)
-{
-    char buf[256];
-    memo_header h[8];
-    uint32_t count;
-    const memo_status s = memo_context_inject(x, buf, sizeof buf, h, 8, &count);
-
-    return s ? s : memo_go_flatten(h, count, out, n, used);
-}
 */
 import "C"
 
@@ -154,9 +55,8 @@ func (h *handle) take() *handle {
 
 // Client is one identity: a registry, rules, settings. Close it; a forgotten one is closed by the garbage collector.
 type Client struct {
-	h       *handle
-	closed  atomic.Bool
-	cleanup runtime.Cleanup
+	h      *handle
+	closed atomic.Bool
 }
 
 // New builds a client from the environment (MEMO_*), and from settings by name, which win over it. It does no network I/O.
@@ -174,7 +74,7 @@ func New(settings map[string]string) (*Client, error) {
 		}
 	}
 	c := &Client{h: h}
-	c.cleanup = runtime.AddCleanup(c, func(h *handle) { h.drop() }, h)
+	runtime.SetFinalizer(c, (*Client).Close)
 	return c, nil
 }
 
@@ -219,7 +119,11 @@ func waitSlice(ctx context.Context) int64 {
 		return -1
 	}
 	if at, ok := ctx.Deadline(); ok {
-		return min(slice, max(0, time.Until(at).Milliseconds()))
+		if left := time.Until(at).Milliseconds(); left < 0 {
+			return 0
+		} else if left < slice {
+			return left
+		}
 	}
 	return slice
 }
@@ -253,16 +157,15 @@ func (c *Client) Drain(timeout time.Duration) error {
 // Close may be called more than once, and before or after the services are closed.
 func (c *Client) Close() {
 	if !c.closed.Swap(true) {
-		c.cleanup.Stop()
+		runtime.SetFinalizer(c, nil)
 		c.h.drop()
 	}
 }
 
 // Service is a service that this program calls, watched until Close.
 type Service struct {
-	s       serviceHandle
-	closed  atomic.Bool
-	cleanup runtime.Cleanup
+	s      serviceHandle
+	closed atomic.Bool
 }
 
 type serviceHandle struct {
@@ -289,7 +192,7 @@ func (c *Client) Service(name string) (*Service, error) {
 		return nil, errorFrom(st, &e)
 	}
 	s.s.h = c.h.take()
-	s.cleanup = runtime.AddCleanup(s, serviceHandle.drop, s.s)
+	runtime.SetFinalizer(s, (*Service).Close)
 	return s, nil
 }
 
@@ -309,7 +212,7 @@ func (s *Service) Watch(on bool) error {
 // Close gives the service back; more than once is harmless. Not while another goroutine is inside Begin.
 func (s *Service) Close() {
 	if !s.closed.Swap(true) {
-		s.cleanup.Stop()
+		runtime.SetFinalizer(s, nil)
 		s.s.drop()
 	}
 }
@@ -323,8 +226,8 @@ type Call struct {
 
 func (k *Call) ptr() *C.memo_call { return (*C.memo_call)(unsafe.Pointer(&k.c)) }
 
-// Begin asks whether the call may start. End is due after every answer, also after a refusal. It never blocks, and allocates nothing unless the texts of the
-// facts are longer than half a kilobyte together.
+// Begin asks whether the call may start. End is due after every answer, also after a refusal. It never blocks, and (with Go 1.24 and newer) allocates nothing unless
+// the texts of the facts are longer than half a kilobyte together.
 func (s *Service) Begin(k *Call, f *Facts) error {
 	if s.closed.Load() {
 		return errorOf(EState)
@@ -414,7 +317,7 @@ func (b *pieces) add(s string) {
 
 func (b *pieces) start() *C.char {
 	if b.long != nil {
-		return (*C.char)(unsafe.Pointer(unsafe.SliceData(b.long)))
+		return (*C.char)(unsafe.Pointer(&b.long[0]))
 	}
 	return (*C.char)(unsafe.Pointer(&b.room[0]))
 }
@@ -464,15 +367,15 @@ func (k *Call) End() {
 }
 
 // Explain tells why it went as it did, for people; between Begin and End.
-func (k *Call) Explain() (string, error) { return k.explain("text\x00") }
+func (k *Call) Explain() (string, error) { return k.explain([]byte("text\x00")) }
 
 // ExplainJSON is the same for programs.
-func (k *Call) ExplainJSON() (string, error) { return k.explain("json\x00") }
+func (k *Call) ExplainJSON() (string, error) { return k.explain([]byte("json\x00")) }
 
-func (k *Call) explain(format string) (string, error) {
+func (k *Call) explain(format []byte) (string, error) {
 	for buf := make([]byte, 4096); ; {
 		var need C.size_t
-		st := C.memo_call_explain(k.ptr(), (*C.char)(unsafe.Pointer(unsafe.StringData(format))), (*C.char)(unsafe.Pointer(&buf[0])), C.size_t(len(buf)), &need)
+		st := C.memo_call_explain(k.ptr(), (*C.char)(unsafe.Pointer(&format[0])), (*C.char)(unsafe.Pointer(&buf[0])), C.size_t(len(buf)), &need)
 		if st != C.MEMO_E_TRUNCATED || int(need) <= len(buf) {
 			return text(buf), errorOf(Status(st))
 		}
@@ -530,11 +433,10 @@ func (x *Context) Trace() string {
 
 // Events is the pull form of what changes: one descriptor in Go's own poller, no thread waits in C.
 type Events struct {
-	h       *handle
-	f       *os.File
-	raw     syscall.RawConn
-	closed  atomic.Bool
-	cleanup runtime.Cleanup
+	h      *handle
+	f      *os.File
+	raw    syscall.RawConn
+	closed atomic.Bool
 }
 
 // Events opens the stream of a started client. All streams of a client share one queue: use one.
@@ -559,7 +461,7 @@ func (c *Client) Events() (*Events, error) {
 		return nil, err
 	}
 	e := &Events{h: c.h.take(), f: f, raw: raw}
-	e.cleanup = runtime.AddCleanup(e, (*handle).drop, e.h)
+	runtime.SetFinalizer(e, (*Events).Close)
 	return e, nil
 }
 
@@ -568,17 +470,8 @@ func (e *Events) Take(ctx context.Context, out []Event) (int, error) {
 	if len(out) == 0 {
 		return 0, errorOf(EArgument)
 	}
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		_ = e.f.SetReadDeadline(time.Unix(1, 0))
-		close(woken)
-	})
-	defer func() {
-		if !stop() {
-			<-woken // it must not set its deadline after ours
-		}
-		_ = e.f.SetReadDeadline(time.Time{})
-	}()
+	defer runtime.KeepAlive(e)
+	defer e.wakeWith(ctx)()
 	var n C.uint32_t
 	var st C.memo_status
 	err := e.raw.Read(func(uintptr) bool {
@@ -596,6 +489,27 @@ func (e *Events) Take(ctx context.Context, out []Event) (int, error) {
 	return int(n), errorOf(Status(st))
 }
 
+// wakeWith makes a read end when ctx does, until what it returns is called.
+func (e *Events) wakeWith(ctx context.Context) func() {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	over, woken := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(woken)
+		select {
+		case <-ctx.Done():
+			_ = e.f.SetReadDeadline(time.Unix(1, 0))
+		case <-over:
+		}
+	}()
+	return func() {
+		close(over)
+		<-woken // it must not set its deadline after ours
+		_ = e.f.SetReadDeadline(time.Time{})
+	}
+}
+
 func (e *Events) takeNow(out []Event) (n C.uint32_t, st C.memo_status) {
 	out[0].size = unsafe.Sizeof(out[0])
 	st = C.memo_event_take(e.h.c, (*C.memo_event)(unsafe.Pointer(&out[0])), C.uint32_t(len(out)), &n)
@@ -605,7 +519,7 @@ func (e *Events) takeNow(out []Event) (n C.uint32_t, st C.memo_status) {
 // Close ends the stream; a waiting Take returns os.ErrClosed. More than once is harmless.
 func (e *Events) Close() {
 	if !e.closed.Swap(true) {
-		e.cleanup.Stop()
+		runtime.SetFinalizer(e, nil)
 		_ = e.f.Close()
 		e.h.drop()
 	}

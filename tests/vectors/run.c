@@ -545,8 +545,10 @@ static bool tell_case(struct story *s, const cJSON *c, int *step_number)
     s->draws = (uint64_t)number(c, "seed", 1);
     if (!text(c, "source", NULL) || !*text(c, "source", ""))
         return wrong(s, "a case names its source");
-    if (!rules || !read_endpoints(s, cJSON_GetObjectItemCaseSensitive(c, "endpoints")))
+    if (!rules || !read_endpoints(s, cJSON_GetObjectItemCaseSensitive(c, "endpoints"))) {
+        cJSON_free(rules);
         return wrong(s, "no rules");
+    }
     const char *problem = engine_begin(&s->engine, rules, strlen(rules), text(c, "service", "todo"));
     cJSON_free(rules);
     if (problem)
