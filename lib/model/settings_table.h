@@ -5,7 +5,7 @@
  *
  * NAME gives MEMO__SETTING_NAME and the variable MEMO_NAME. TYPE is one of TEXT, PATH, URL, DURATION, BYTES, COUNT, SHARE, BOOL, LEVEL. otherwise, least and most are written as a user
  * would write them; NULL: no bound. standard: a variable of the ecosystem that is honoured when MEMO_NAME is not set. To add a setting, add a row here and a line to CHANGELOG.md:
- * `MEMO_WRITE_DOCS=1 make check` writes docs/settings.md and docs/memo-settings.5 anew, and a test compares them. */
+ * `MEMO_WRITE_DOCS=1 make check` writes docs/settings.md, docs/memo-settings.5 and docs/memo-environment.7 anew, and a test compares them. */
 SETTING(SETTINGS, "settings", PATH, "", NULL, NULL, NULL, 0,
         "File of further settings: lines `name = value`, `#` begins a comment. The environment wins over it.")
 SETTING(SERVICE_NAME, "service_name", TEXT, "", NULL, NULL, "OTEL_SERVICE_NAME", 0,

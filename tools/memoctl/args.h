@@ -14,7 +14,7 @@
 struct option_row {
     const char *name;   /* "registry", without the dashes; NULL ends a table */
     char letter;        /* 'o', or 0 */
-    const char *value;  /* what it takes, for the help text: "URL"; "[N]": may take one, as --last=N; NULL: nothing */
+    const char *value;  /* what it takes, for the help text and completion.h: "URL"; "[N]": may take one, as --last=N; NULL: nothing */
     const char *help;   /* one line; NULL: not shown */
 };
 
@@ -22,7 +22,7 @@ struct args;
 
 struct command {
     const char *name;
-    const char *words;               /* what follows the name, for the help text */
+    const char *words;               /* what follows the name, for the help text and completion.h */
     const char *summary;             /* one line; NULL: the command is not shown */
     const struct option_row *options;
     int least, most;                 /* how many words */

@@ -16,7 +16,7 @@
 
 const struct option_row cmd_demo_options[] = {
     { "stay", 0, NULL, "keeps everything running after the scenes, for you to break it" },
-    { "scene", 's', "NAME", "only this one: kill slow all-slow one-errs all-err flood rules drain registry none" },
+    { "scene", 's', "SCENE", "only this one: kill slow all-slow one-errs all-err flood rules drain registry none" },
     { "scale", 0, "FACTOR", "of all durations, 0.2 to 10 (1)" },
     { "keep", 0, NULL, NULL },
     { NULL, 0, NULL, NULL },

@@ -6,6 +6,11 @@
 #include "print.h"
 #include "show.h"
 
+const struct option_row cmd_instances_options[] = {
+    { "label", 'l', "KEY", "which labels to show; may be repeated" },
+    { NULL, 0, NULL, NULL },
+};
+
 static int show_table(const struct args *a, const char *name, const memo_view *v, const memo_view_facts *f)
 {
     static const char *const heads[] = { "ID", "ADDRESS", "PORT", "WEIGHT", "ZONE", "HEALTH", "LABELS" };

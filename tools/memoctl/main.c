@@ -9,18 +9,19 @@
 
 static int cmd_help(const struct args *a);
 
-static const struct command commands[] = {
+const struct command memoctl_commands[] = {
     { "demo", "", "three services, faults, and every call made twice: with libmemo and without", cmd_demo_options, 0, 0, cmd_demo },
     { "check", "", "is everything here that libmemo needs?", NULL, 0, 0, cmd_check },
     { "call", "SERVICE [METHOD] PATH", "one governed HTTP call", cmd_call_options, 2, 3, cmd_call },
     { "explain", "--last [N]", "why the last interesting calls of running processes went as they did", cmd_explain_options, 0, 1, cmd_explain },
     { "services", "", "the names of all services that the registry knows", NULL, 0, 0, cmd_services },
-    { "instances", "SERVICE", "the instances of a service, and what that knowledge is worth", NULL, 1, 1, cmd_instances },
+    { "instances", "SERVICE", "the instances of a service, and what that knowledge is worth", cmd_instances_options, 1, 1, cmd_instances },
     { "watch", "SERVICE", "the same, and every change from then on", cmd_watch_options, 1, 1, cmd_watch },
     { "register", "SERVICE --port PORT [-- COMMAND ...]", "keeps an instance registered while this (or COMMAND) runs", cmd_register_options, 1, 1,
         cmd_register },
     { "rules", "validate FILE...", "every mistake of rules documents, with line, column and path", NULL, 2, ARGS_MAX, cmd_rules },
-    { "settings", "[NAME]", "the settings in force, and where each came from", NULL, 0, 1, cmd_settings },
+    { "settings", "[SETTING]", "the settings in force, and where each came from", NULL, 0, 1, cmd_settings },
+    { "completion", "bash|zsh|fish", "the script that completes these commands in a shell", NULL, 1, 1, cmd_completion },
     { "version", "", "of memoctl and of the library that it loaded", NULL, 0, 0, cmd_version },
     { "help", "[COMMAND]", "this text, or that of a command", NULL, 0, 1, cmd_help },
     { "demo-todo", "", NULL, cmd_demo_todo_options, 0, 0, cmd_demo_todo },
@@ -45,7 +46,7 @@ static void help_options(FILE *to, const char *head, const struct option_row *ro
 static void help_all(FILE *to)
 {
     fputs("memoctl: the command line of libmemo\n\nusage: memoctl [OPTIONS] COMMAND ...\n\n", to);
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = memoctl_commands; c->name; c++)
         if (c->summary)
             fprintf(to, "  %-10s %s\n", c->name, c->summary);
     help_options(to, "options of every command:", args_global);
@@ -66,7 +67,7 @@ static int cmd_help(const struct args *a)
         help_all(stdout);
         return LEAVE_OK;
     }
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = memoctl_commands; c->name; c++)
         if (strcmp(c->name, a->words[0]) == 0) {
             help_one(stdout, c);
             return LEAVE_OK;
@@ -86,7 +87,7 @@ static int finish(int code)
 int main(int argc, char **argv)
 {
     struct args a;
-    int wrong = args_parse(&a, commands, argc, argv);
+    int wrong = args_parse(&a, memoctl_commands, argc, argv);
     if (wrong)
         return wrong;
     if (args_get(&a, "help")) {

@@ -112,7 +112,7 @@ static void manual(struct memo__writer *w)
     memo__put_text(w, ".SH SERVICES AND DEFAULTS\nThe keys of a service. \\fBdefaults\\fR have the same, save \\fBmode\\fR and \\fBroutes\\fR.\n");
     walk(w, schema_inside(j, member(member(memo__json_root(j), "properties"), "services")), "", in_the_manual);
     memo__put_text(w,
-        ".SH EXAMPLE\n.nf\n"
+        ".SH EXAMPLES\nA service with a timeout, retries, a breaker and a limit:\n.PP\n.EX\n"
         "{ \"memo\": 1,\n"
         "  \"services\": {\n"
         "    \"todo\": {\n"
@@ -120,8 +120,15 @@ static void manual(struct memo__writer *w)
         "      \"retry\": { \"attempts\": 3, \"attemptTimeout\": \"250ms\" },\n"
         "      \"breaker\": { \"openWhen\": { \"failed\": \"50%\" }, \"openFor\": \"5s\" },\n"
         "      \"limits\": [ { \"name\": \"all\", \"rate\": \"500/s\", \"burst\": 50 } ] } } }\n"
-        ".fi\n"
-        ".SH SEE ALSO\n.BR memoctl (1),\n.BR memo\\-settings (5),\n.BR memo (7)\n");
+        ".EE\n.PP\nA new limit is only watched at first, for every service:\n.PP\n.EX\n"
+        "{ \"memo\": 1,\n"
+        "  \"defaults\": { \"limits\": [ { \"name\": \"all\", \"rate\": \"200/s\", \"mode\": \"observe\" } ] } }\n"
+        ".EE\n.PP\nIs it valid?\n.PP\n.EX\n"
+        "$ echo \\(aq{ \"memo\": 1, \"defaults\": { \"timeout\": \"1s\" } }\\(aq >rules.json\n"
+        "$ memoctl rules validate rules.json\n"
+        "rules.json: valid\n"
+        ".EE\n"
+        ".SH SEE ALSO\n.BR memoctl\\-rules (1),\n.BR memo\\-settings (5),\n.BR memo (7)\n");
 }
 
 static void in_the_table(struct memo__writer *w, const char *path, const struct memo__json_node *key)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settings_docs.c: docs/settings.md and docs/memo-settings.5, written from the table of settings. */
+/* settings_docs.c: docs/settings.md, docs/memo-settings.5 and docs/memo-environment.7, written from the table of settings. */
 #include "base/text.h"
 #include "model/settings.h"
 #include "tests/unit/model/docs.h"
@@ -65,12 +65,62 @@ static void man(struct memo__writer *w)
         docs_roff(w, r->sentence);
         memo__put_text(w, "\n");
     }
-    memo__put_text(w, ".SH FILES\nA settings file:\n.PP\n.nf\n\\&# who I am\nservice_name = shop\nregistry = file:\nrules = /etc/shop/rules.json\n.fi\n"
-                      ".SH SEE ALSO\n.BR memoctl (1),\n.BR memo\\-rules (5),\n.BR memo (7)\n");
+    memo__put_text(w, ".SH EXAMPLES\nA settings file:\n.PP\n.EX\n\\&# who I am\nservice_name = shop\nregistry = file:\nrules = /etc/shop/rules.json\n.EE\n"
+                      ".PP\nWhat is in force, and why:\n.PP\n.EX\n$ echo \\(aqzone = z1\\(aq >memo.conf\n$ MEMO_SETTINGS=memo.conf memoctl settings zone\n"
+                      "NAME  VALUE  ORIGIN            DEFAULT\nzone  z1     file memo.conf:1  \\-\n.EE\n"
+                      ".SH SEE ALSO\n.BR memoctl\\-settings (1),\n.BR memo\\-rules (5),\n.BR memo\\-environment (7),\n.BR memo (7)\n");
+}
+
+static void environment_rows(struct memo__writer *w, bool standard)
+{
+    for (uint32_t i = 0; i < MEMO__SETTINGS_COUNT; i++) {
+        const struct memo__setting_row *r = &memo__setting_rows[i];
+        if (standard && !r->standard)
+            continue;
+        memo__put_format(w, ".TP\n.B %s\n", standard ? r->standard : r->environment);
+        if (standard)
+            memo__put_format(w, "Read if \\fB%s\\fR is not set. ", r->environment);
+        docs_roff(w, r->sentence);
+        memo__put_format(w, " Setting \\fB%s\\fR.%s\n", r->name, r->secret && !standard ? " Also from the file that the variable with _FILE behind it names." : "");
+    }
+}
+
+static void environment(struct memo__writer *w)
+{
+    memo__put_text(w,
+        ".\\\" SPDX-License-Identifier: Apache-2.0\n"
+        ".TH MEMO\\-ENVIRONMENT 7 \"\" \"libmemo\" \"libmemo\"\n"
+        ".SH NAME\nmemo\\-environment \\- variables that libmemo and memoctl read\n"
+        ".SH DESCRIPTION\n"
+        "Every setting is a variable: \\fBMEMO_\\fR and its name in upper case. An empty one counts as not set. libmemo reads them when a client is built and never sets one.\n"
+        "Types, ranges and defaults are in\n.BR memo\\-settings (5).\n"
+        "A mistyped name is not noticed by the library, which cannot know what else begins with MEMO_;\n.BR memoctl\\-check (1)\ntells it.\n"
+        ".SH SETTINGS\n");
+    environment_rows(w, false);
+    memo__put_text(w,
+        ".SH VARIABLES OF OTHERS\n"
+        "Names that the ecosystem has already. A bad value under one of them is told in the log and ignored.\n");
+    environment_rows(w, true);
+    memo__put_text(w,
+        ".TP\n.B XDG_RUNTIME_DIR\nThe default registry, its cache and the admin sockets are in \\fBmemo\\fR under it; without it in \\fB/run/memo\\fR.\n"
+        ".SH VARIABLES OF MEMOCTL\n"
+        "Every option of every command is a variable, too:\n"
+        ".TP\n.B MEMO_OUTPUT\n\\fBtable\\fR or \\fBjson\\fR.\n"
+        ".TP\n.B MEMO_TIMEOUT\nHow long to wait for answers.\n"
+        ".TP\n.BR MEMO_QUIET \", \" MEMO_NO_COLOR\n\\fB1\\fR or \\fBtrue\\fR: results only; no colours.\n"
+        ".TP\n.B NO_COLOR\nNo colours, if it is not empty.\n"
+        ".SH EXAMPLES\nOne variable is enough to send a program to other instances:\n.PP\n.EX\n"
+        "$ MEMO_REGISTRY=static:todo=127.0.0.1:8000,account=127.0.0.1:8001 memoctl services\naccount\ntodo\n.EE\n"
+        ".PP\nAn empty one is none, and ours goes before that of others:\n.PP\n.EX\n"
+        "$ MEMO_SERVICE_NAME= OTEL_SERVICE_NAME=shop memoctl settings service_name\n"
+        "NAME          VALUE  ORIGIN                         DEFAULT\n"
+        "service_name  shop   environment OTEL_SERVICE_NAME  \\-\n.EE\n"
+        ".SH SEE ALSO\n.BR memoctl (1),\n.BR memo\\-settings (5),\n.BR memo (7)\n");
 }
 
 void settings_docs_agree(void)
 {
     docs_compare("settings.md", markdown);
     docs_compare("memo-settings.5", man);
+    docs_compare("memo-environment.7", environment);
 }
