@@ -386,12 +386,11 @@ START_TEST(stderr_that_nobody_reads)
     stage_write("rules.json", "{\"memo\":1,\"services\":{}}");
     ck_assert_int_eq(stage_event(client, MEMO_EVENT_RULES, "in force").status, MEMO_OK);
     one_call(s);
-    ck_assert_uint_eq(memo__load(&client->shared.lines_count), 256);
-    say(MEMO_LOG_INFO, "one more that is missing");
+    while (memo__load(&client->shared.lines_count) < 256) /* the engine may have the oldest in its hand, to see whether there is room */
+        (void)sched_yield();
     (void)heard(NULL); /* it is read again */
-    const char *text = heard("missing here");
-    ck_assert_ptr_nonnull(strstr(text, "libmemo info: rules revision 2 in force\n"));
-    ck_assert_ptr_null(strstr(text, "one more"));
+    say(MEMO_LOG_INFO, "one more"); /* which makes the engine look; it is missing, too, unless the engine has looked already */
+    ck_assert_ptr_nonnull(strstr(heard("missing here"), "libmemo info: rules revision 2 in force\n"));
     say(MEMO_LOG_INFO, "there is room");
     ck_assert_ptr_nonnull(strstr(heard("there is room\n"), "there is room\n"));
     memo_service_release(s);
