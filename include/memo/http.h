@@ -87,7 +87,8 @@ MEMO_MUST memo_status memo_http_reply_explain(const memo_http_reply *r, const ch
 typedef struct memo_http_task memo_http_task;
 
 /** Called once when a submitted call is over: by the engine's thread, or by whoever drives it, never under a lock and never from within
- * memo_http_submit. It may call anything but memo_client_free. status: as memo_http_perform; MEMO_E_CANCELLED after memo_http_cancel, and for what is
+ * memo_http_submit. It may call anything but memo_client_free and functions that wait for the engine (memo_client_wait, memo_client_drain,
+ * memo_service_read, ...), which it would hold up. Callbacks may run on several threads at once where several drive. status: as memo_http_perform; MEMO_E_CANCELLED after memo_http_cancel, and for what is
  * under way when its client is freed. reply: valid until this returns, and emptied then; to keep it, move it: `*mine = *reply; reply->keep = NULL;` and
  * memo_http_reply_fini is due for `mine`. */
 typedef void memo_http_done_fn(memo_status status, memo_http_reply *reply, void *user);
@@ -119,7 +120,7 @@ typedef void memo_http_done_fn(memo_status status, memo_http_reply *reply, void 
  * Since: 0.1 */
 MEMO_MUST memo_status memo_http_submit(memo_service *s, const memo_http_request *q, memo_http_done_fn *done, void *user, memo_http_task **out, memo_error *e);
 
-/** Gives a call up: its connection is closed, everything that it holds goes back, and nobody learns from it. It is over as any other, once, as
+/** Gives a call up: its connection is not used again, everything that it holds goes back, and nobody learns from it. It is over as any other, once, as
  * MEMO_E_CANCELLED, unless it has just ended. NULL is welcome.
  *
  * Threads: any, also from within a callback.

@@ -724,6 +724,18 @@ static inline struct memo__organ *breaker_of(const struct memo__plan *p, const s
     return o && o->id == k->breaker ? o : memo__plan_organ(p, k->breaker);
 }
 
+/* Likewise, if its rule is this route's. A reload may have given the route another breaker: then the one that let the call in has windows of another length than this rule's, and is
+ * told nothing but that a probe is over. */
+static struct memo__organ *breaker_of_route(const struct memo__plan *p, const struct memo__record *k, const struct memo__route_rule *route)
+{
+    struct memo__organ *o = breaker_of(p, k);
+    if (!o || o == p->admitting[route - p->routes])
+        return o;
+    if (k->permit.epoch != MEMO__NO_EPOCH)
+        memo__breaker_cancel(o->shared, k->permit);
+    return NULL;
+}
+
 /* The breaker of scope instance of the endpoint. */
 APART void teach_its_breaker(struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, const struct memo__try *t,
                              memo__instant now, int64_t latency, bool failed, const struct memo__route_rule *route)
@@ -822,7 +834,7 @@ APART void report_any(struct memo__governor *g, const struct memo__plan *p, stru
     if (verdict == MEMO__IGNORED)
         unlearn(g, p, r, k, t);
     else
-        teach(g, p, r->stripe, k, t, now, latency, failed, route, breaker_of(p, k));
+        teach(g, p, r->stripe, k, t, now, latency, failed, route, breaker_of_route(p, k, route));
     if (verdict != MEMO__SUCCEEDED || (o->verdict == MEMO_VERDICT_BY_RULES && (o->http_status >= 400 || o->grpc_status > 0)))
         *again = decide_again(g, r, k, t, o, verdict, now, route);
     k->phase = *again ? MEMO__CALL_READY : MEMO__CALL_DONE;

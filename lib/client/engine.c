@@ -101,14 +101,18 @@ void memo__engine_settle(void)
     }
 }
 
-/* A turn within a turn (a callback of the loop) would be one too many: it does nothing. */
+/* A turn within a turn (a callback of the loop), or within a callback, would be one too many: it does nothing. */
 void memo__engine_step(void)
 {
+    if (memo__inside)
+        return;
     turn_lock();
-    if (process.engine && process.depth == 1)
+    bool outermost = process.depth == 1;
+    if (process.engine && outermost)
         (void)memo__loop_step(process.engine->loop, 0);
     turn_unlock();
-    memo__clients_deliver();
+    if (outermost)
+        memo__clients_deliver();
 }
 
 int memo__engine_fd(void)

@@ -42,6 +42,8 @@ void memo__engine_leave(memo_client *c);
 struct memo__engine *memo__turn_take(void);
 void memo__turn_drop(void);
 bool memo__turn_is_mine(void);
+/* Callbacks that this thread is in: there nobody waits for a callback, and a turn of the engine does nothing. */
+extern __thread uint32_t memo__inside __attribute__((tls_model("initial-exec")));
 /* One turn without waiting, and what it left to deliver; not with the turn. */
 void memo__engine_step(void);
 /* memo__wait for what the engine does: where no thread drives it, whoever waits does. */

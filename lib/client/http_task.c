@@ -214,7 +214,9 @@ bool memo__task_deliver(memo_client *c)
         memo__http_reply_fill(&reply, t->keep);
         t->keep = NULL;
         memo__store(&t->state, (uint32_t)TAKEN);
+        memo__inside++;
         t->done(t->status, &reply, t->user);
+        memo__inside--;
         memo_http_reply_fini(&reply);
         let_go(t);
         return true;

@@ -17,7 +17,7 @@
 #include "client/engine.h"
 #include "client/http.h"
 
-static __thread uint32_t inside_sinks __attribute__((tls_model("initial-exec"))); /* of this thread: there nobody waits for a sink */
+__thread uint32_t memo__inside __attribute__((tls_model("initial-exec")));
 
 #define LINES_MOST 256 /* waiting; more are dropped: a sink that is slower than we talk */
 
@@ -109,9 +109,9 @@ static bool say(const struct saying *s, int32_t level, const char *text)
 {
     if (!s->sink)
         return memo__log_stderr(level, text);
-    inside_sinks++;
+    memo__inside++;
     s->sink(level, text, s->user);
-    inside_sinks--;
+    memo__inside--;
     return true;
 }
 
@@ -217,7 +217,7 @@ void memo_log_set(memo_client *c, memo_log_fn *f, void *user)
     memo__lock_take(&c->shared.lock);
     memo__store(&c->shared.sink, f);
     c->shared.sink_user = user;
-    while (c->shared.sink_busy && !inside_sinks)
+    while (c->shared.sink_busy && !memo__inside)
         (void)memo__wait(&c->shared.lock, MEMO__NEVER);
     memo__lock_drop(&c->shared.lock);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/rng.h"
@@ -23,7 +24,7 @@
 struct sock { /* one of libcurl's, watched by the loop */
     struct memo__io io;
     struct memo__http_async *async;
-    struct sock *next;              /* free ones */
+    struct sock *previous, *next;   /* used ones, or free ones */
 };
 
 struct memo__http_async {
@@ -35,7 +36,7 @@ struct memo__http_async {
     struct memo__http_run *running;
     struct wire *buckets[BUCKETS];  /* idle handles, by endpoint */
     struct wire *newest, *oldest;
-    struct sock *free;
+    struct sock *used, *free;
     int *fds;                       /* every socket that is open */
     uint32_t fds_count, fds_room;
     bool secure;                    /* TLS was ever spoken */
@@ -131,7 +132,10 @@ static void over(struct memo__http_run *x, CURLcode code)
     bool good;
     (void)curl_easy_getinfo(w->easy, CURLINFO_NUM_CONNECTS, &opened);
     w->opened = opened > 0;
+    struct memo__pipe_guard g;
+    memo__pipe_guard_enter(&g, a->secure);
     curl_multi_remove_handle(a->multi, w->easy);
+    memo__pipe_guard_leave(&g);
     memo_status status = memo__wire_end(w, code, &good);
     unlink_run(x);
     keep(a, w, good);
@@ -215,6 +219,11 @@ static struct sock *sock_new(struct memo__http_async *a, curl_socket_t fd, uint3
     memset(&k->io, 0, sizeof k->io);
     k->async = a;
     if (memo__io_start(a->loop, &k->io, fd, wanted, on_ready, a) == MEMO_OK) {
+        k->previous = NULL;
+        k->next = a->used;
+        if (k->next)
+            k->next->previous = k;
+        a->used = k;
         a->stats.sockets++;
         return k;
     }
@@ -226,6 +235,9 @@ static struct sock *sock_new(struct memo__http_async *a, curl_socket_t fd, uint3
 static void sock_end(struct memo__http_async *a, struct sock *k)
 {
     memo__io_stop(a->loop, &k->io);
+    *(k->previous ? &k->previous->next : &a->used) = k->next;
+    if (k->next)
+        k->next->previous = k->previous;
     k->next = a->free;
     a->free = k;
     a->stats.sockets--;
@@ -346,11 +358,20 @@ void memo__http_abort(struct memo__http_run *x)
 
 /* ---- as a whole ---- */
 
+/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times the handles that are in use just now,
+ * would close what the next burst needs. */
+static long connections_most(void)
+{
+    struct rlimit r;
+    uint64_t half = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY ? (uint64_t)r.rlim_cur / 2 : 16384;
+    return half < 64 ? 64 : half > 16384 ? 16384 : (long)half;
+}
+
 static bool multi_open(struct memo__http_async *a)
 {
     a->wake[0] = a->wake[1] = -1;
-    a->multi = memo__multi_new(a->wake, (long)a->pool->o.idle_total);
-    if (!a->multi)
+    a->multi = memo__multi_new(a->wake, connections_most());
+    if (!a->multi || curl_multi_setopt(a->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK) /* a lost connection is one lost exchange, as in http.c */
         return false;
     return curl_multi_setopt(a->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_SOCKETDATA, a) == CURLM_OK &&
         curl_multi_setopt(a->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_TIMERDATA, a) == CURLM_OK;
@@ -421,6 +442,8 @@ void memo__http_async_sweep(struct memo__http_async *a, memo__instant now)
 
 memo_status memo__http_async_after_fork(struct memo__http_async *a)
 {
+    for (struct sock *k = a->used; k; k = k->next) /* while their descriptors are still what the epoll was told: it knows descriptor and file */
+        memo__io_stop(a->loop, &k->io);
     int nowhere = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     for (uint32_t i = 0; i < a->fds_count; i++)
         if (nowhere < 0 || dup3(nowhere, a->fds[i], O_CLOEXEC) < 0)

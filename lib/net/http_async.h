@@ -3,7 +3,7 @@
  *
  *   memo__http_start -> [ libcurl's multi handle, its sockets and its timer on the loop ] -> fn(run, status, user), from a later turn
  *
- * One multi handle a client: its connections are shared by all exchanges to the same endpoint, one exchange each at a time (HTTP/2 over TLS: several). All functions
+ * One multi handle a client: its connections are shared by all exchanges to the same endpoint, one exchange each at a time. All functions
  * are the driver's, with the turn. An exchange is sent at most once, as there. */
 #ifndef MEMO__NET_HTTP_ASYNC_H
 #define MEMO__NET_HTTP_ASYNC_H

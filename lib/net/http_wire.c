@@ -693,6 +693,7 @@ void memo__http_answer_clear(struct memo__http_answer *r)
 static void exchange_init(struct wire *w, struct memo__http_answer *r)
 {
     w->out = r;
+    w->error[0] = '\0';
     w->refused = NULL;
     w->no_memory = w->opened = w->sent = w->again = w->head_done = w->in_body = false;
     w->status = 0;

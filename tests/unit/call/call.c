@@ -1107,6 +1107,28 @@ START_TEST(a_reload_that_leads_elsewhere)
 }
 END_TEST
 
+/* A call that a breaker of the service let in, and whose route has one of its own by now: the service's is not told with the other one's window, which would end its time. */
+START_TEST(a_reload_gives_the_route_a_breaker)
+{
+#define WINDOW "\"breaker\":{\"window\":\"2s\",\"minCalls\":10,\"openWhen\":{\"failed\":\"50%\"}}," NO_RETRY
+    const memo_header other = { "x-a", "1", 0, 0 };
+    memo_call k;
+    memo_attempt a = MEMO_INIT(memo_attempt);
+    begin(RULES(WINDOW ",\"routes\":[{\"name\":\"a\",\"when\":{\"header\":{\"x-a\":\"1\"}}}]"), TWO);
+    ck_assert_int_eq(begin_with(&k, "GET", "/", &other, 1), MEMO_OK);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    ck_assert_int_eq(stage_rules(&s, RULES(WINDOW ",\"routes\":[{\"name\":\"a\",\"when\":{\"header\":{\"x-a\":\"1\"}},\"breaker\":{\"scope\":\"route\",\"window\":\"1s\"}}]")), MEMO_OK);
+    ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 200), 0);
+    memo_call_end(&k);
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK);
+    stage_pass(&s, 5 * S); /* all of it is out of the window */
+    ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK);
+    ck_assert_int_eq(stage_call(&s, MEMO_OUTCOME_RESET, 0), MEMO_OK); /* closed: 1 of 1 */
+    stage_end(&s);
+}
+END_TEST
+
 /* ---- what is kept ---- */
 
 START_TEST(kept_for_later)
@@ -1191,6 +1213,7 @@ Suite *suite_call_call(void)
     tcase_add_test(t, the_service_is_gone);
     tcase_add_test(t, another_process);
     tcase_add_test(t, a_reload_on_the_way);
+    tcase_add_test(t, a_reload_gives_the_route_a_breaker);
     tcase_add_test(t, a_reload_that_leads_elsewhere);
     suite_add_tcase(suite, t);
     return suite;

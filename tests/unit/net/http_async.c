@@ -4,9 +4,11 @@
 #include "net/http_async.h"
 #include <check.h>
 #include <dirent.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include "net/httpd.h"
 #include "tests/unit/failing.h"
 #include "tests/unit/net/child.h"
@@ -304,8 +306,11 @@ START_TEST(forked)
     begin(&ones[1], "/hang");
     while (held_count < 1)
         ck_assert_int_eq(memo__loop_step(loop, 5 * MEMO__S), MEMO_OK);
+    int go[2];
+    ck_assert_int_eq(pipe(go), 0);
     pid_t pid = fork();
     if (pid == 0) {
+        (void)close(go[1]);
         bool good = memo__loop_after_fork(loop) == MEMO_OK;
         memo__httpd_after_fork(server);
         memo__http_pool_after_fork(pool);
@@ -315,11 +320,18 @@ START_TEST(forked)
         good = good && memo__http_start(async, &ones[2].run, &nobody, &plain, &ones[2].answer, on_end, &ones[2]) == MEMO_OK;
         while (good && !ones[2].ended)
             good = memo__loop_step(loop, 5 * MEMO__S) == MEMO_OK;
+        struct pollfd loop_fd = { .fd = memo__loop_fd(loop), .events = POLLIN }; /* the parent's answer, which is there by now, is none of the child's business */
+        good = good && read(go[0], &status, 1) == 0;
+        for (int i = 0; i < 3 && poll(&loop_fd, 1, 0) == 1; i++)
+            good = memo__loop_step(loop, 0) == MEMO_OK && good;
+        good = good && poll(&loop_fd, 1, 0) == 0;
         child_ends(good && ones[2].answer.kind == MEMO_OUTCOME_CONNECT_FAILED);
     }
+    memo__httpd_reply_text(held[0], 200, "text/plain", "hello");
+    (void)close(go[1]); /* the answer is in the socket that both have */
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    memo__httpd_reply_text(held[0], 200, "text/plain", "hello");
+    (void)close(go[0]);
     turn_until(2);
     ck_hello(&ones[1]);
     begin(&ones[0], "/todos");
