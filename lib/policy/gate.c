@@ -88,14 +88,6 @@ bool memo__gate_lost(const struct memo__gate *g, struct memo__stripe stripe, uin
     return false;
 }
 
-bool memo__gate_lent(const struct memo__gate *g, struct memo__stripe stripe)
-{
-    for (uint32_t i = 0; i < g->limits_count; i++)
-        if (g->limits[i].keyed || memo__load(&memo__lease_at(&g->limits[i].parts, stripe.index)->held) == 0)
-            return false;
-    return true;
-}
-
 int32_t memo__gate_enter(const struct memo__gate *g, struct memo__stripe stripe, memo__instant now, int64_t lease_ns, struct memo__gate_result *out)
 {
     *out = nothing;

@@ -64,7 +64,6 @@ void memo__gate_leave(const struct memo__gate *g, struct memo__stripe stripe, co
 void memo__gate_undo(const struct memo__gate *g, struct memo__stripe stripe, const struct memo__gate_result *r);
 
 bool memo__gate_lost(const struct memo__gate *g, struct memo__stripe stripe, uint32_t limits); /* gives the first so many limits' tokens back; false */
-bool memo__gate_lent(const struct memo__gate *g, struct memo__stripe stripe); /* is a token of every limit lent to this stripe? */
 
 /* As almost every call enters: the breaker closed, tokens and permits lent to this stripe; so all would say yes, and are taken without being asked
  * twice. *epoch: of the breaker's permit. false: something is not at hand, or was lost to a race; nothing was taken, and memo__gate_enter decides.
@@ -75,20 +74,20 @@ static inline bool memo__gate_quick(const struct memo__gate *g, struct memo__str
     if (__builtin_expect(g->breakers_count > 1 || memo__breaker_phase_of(word) != MEMO__BREAKER_CLOSED, 0))
         return false;
     *epoch = memo__breaker_epoch_of(word);
-    uint32_t *permits = g->bulkhead ? &memo__lease_at(&g->bulkhead_parts, stripe.index)->held : NULL, permit = permits ? memo__load(permits) : 1;
-    if (__builtin_expect(permit == 0, 0) || (__builtin_expect(g->limits_count > 1, 0) && !memo__gate_lent(g, stripe)))
+    const struct memo__gate_limit *l = g->limits, *end = l + g->limits_count;
+    for (; l < end; l++)
+        if (__builtin_expect(l->keyed || memo__load(&memo__lease_at(&l->parts, stripe.index)->held) == 0, 0))
+            return false;
+    uint32_t *permits = g->bulkhead ? &memo__lease_at(&g->bulkhead_parts, stripe.index)->held : NULL;
+    if (permits && __builtin_expect(memo__load(permits) == 0, 0))
         return false;
-    for (uint32_t i = 0; i < g->limits_count; i++) {
-        const struct memo__gate_limit *l = &g->limits[i];
+    for (l = g->limits; l < end; l++) {
         struct memo__lease_part *own = memo__lease_at(&l->parts, stripe.index);
-        uint32_t held = __builtin_expect(!l->keyed, 1) ? memo__load(&own->held) : 0;
-        if (__builtin_expect(held == 0, 0))
-            return memo__gate_lost(g, stripe, i);
         memo__store(&own->used_at, now); /* before the token goes, as in limiter.h */
-        if (__builtin_expect(!memo__lease_take_of(&own->held, held), 0))
-            return memo__gate_lost(g, stripe, i);
+        if (__builtin_expect(!memo__lease_take(&own->held), 0))
+            return memo__gate_lost(g, stripe, (uint32_t)(l - g->limits));
     }
-    if (permits && __builtin_expect(!memo__lease_take_of(permits, permit), 0))
+    if (permits && __builtin_expect(!memo__lease_take(permits), 0))
         return memo__gate_lost(g, stripe, g->limits_count);
     return true;
 }

@@ -35,18 +35,14 @@ static inline struct memo__lease_part *memo__lease_at(const struct memo__striped
     return (struct memo__lease_part *)(void *)parts->base + stripe; /* the stride is its size */
 }
 
-/* Takes one of a word's, if there is one; n: as many as it was just seen to hold. */
-static inline bool memo__lease_take_of(uint32_t *held, uint32_t n)
+/* Takes one of a word's, if there is one. */
+static inline bool memo__lease_take(uint32_t *held)
 {
+    uint32_t n = memo__load(held);
     while (n > 0)
         if (memo__cas(held, &n, n - 1))
             return true;
     return false;
-}
-
-static inline bool memo__lease_take(uint32_t *held)
-{
-    return memo__lease_take_of(held, memo__load(held));
 }
 
 /* Is anything held by any stripe? */

@@ -94,6 +94,8 @@ START_TEST(headers)
     ck_assert(why.no == MEMO__ROUTE_HEADER_DIFFERS && why.want == 1);
     values[1] = MEMO__TEXT("e");
     ck_assert_uint_eq(match(), 1);
+    values[1] = MEMO__TEXT("us");
+    ck_assert_uint_eq(match(), 1);
     values[1] = MEMO__TEXT("");
     ck_assert_uint_eq(match(), 1);
     ck_assert_int_eq(why.no, MEMO__ROUTE_HEADER_DIFFERS);        /* empty is not absent */
@@ -102,6 +104,10 @@ START_TEST(headers)
     ck_assert(why.no == MEMO__ROUTE_NONE && why.want == MEMO__NO_INDEX);
     values[0] = (struct memo__text){ "1\0", 2 };                 /* a NUL inside is part of it */
     ck_assert_uint_eq(match(), 1);
+    routes[0].when.headers[0] = (struct memo__when_header){ 0, 0, "" }; /* what is asked for may be empty */
+    ck_assert_uint_eq(match(), 1);
+    values[0] = MEMO__TEXT("");
+    ck_assert_uint_eq(match(), 0);
 }
 END_TEST
 
