@@ -327,7 +327,6 @@ APART memo_status enter_keyed(const struct memo__governor *g, const struct memo_
     return status;
 }
 
-/* Route and gate. */
 /* Counted among the open calls until its end; each one pays into the budget of retries. */
 static inline void count_begun(const struct memo__governor *g, const struct memo__reader *r, uint32_t deposit)
 {

@@ -60,15 +60,13 @@ static struct memo__organ *find(const struct memo__plan *p, enum memo__organ_kin
     struct memo__organ *found = NULL;
     if (!p)
         return NULL;
-    if (kind == MEMO__ORGAN_BREAKER) {
-        found = p->breaker && strcmp(p->breaker->name, name) == 0 ? p->breaker : NULL;
-        for (uint32_t i = 0; i < p->service->routes_count && !found; i++)
-            if (p->route_breakers[i] && strcmp(p->route_breakers[i]->name, name) == 0)
-                found = p->route_breakers[i];
-        return found;
-    }
+    if (kind == MEMO__ORGAN_BREAKER)
+        return p->breaker;
     if (kind == MEMO__ORGAN_BULKHEAD)
         return p->bulkhead;
+    for (uint32_t i = 0; i < p->service->routes_count && !found; i++)
+        if (p->route_breakers[i] && p->route_breakers[i]->kind == kind && strcmp(p->route_breakers[i]->name, name) == 0)
+            found = p->route_breakers[i];
     for (uint32_t i = 0; i < p->service->limits_count && !found; i++)
         if (p->limits[i] && p->limits[i]->kind == kind && strcmp(p->limits[i]->name, name) == 0)
             found = p->limits[i];
@@ -87,10 +85,10 @@ static struct memo__organ *organ(const struct joining *j, const struct want *w)
     return organ_new(j->governor, w);
 }
 
-static struct memo__organ *breaker_organ(const struct joining *j, const char *name, const struct memo__breaker_rule *rule)
+static struct memo__organ *breaker_organ(const struct joining *j, enum memo__organ_kind kind, const char *name, const struct memo__breaker_rule *rule)
 {
     uint64_t shape = memo__mix64((uint64_t)rule->window);
-    struct want w = { MEMO__ORGAN_BREAKER, name, shape, sizeof(struct memo__breaker), sizeof(struct memo__breaker_part) };
+    struct want w = { kind, name, shape, sizeof(struct memo__breaker), sizeof(struct memo__breaker_part) };
     struct memo__organ *o = organ(j, &w);
     if (o && o->refs == 1)
         memo__breaker_init(o->shared, &o->parts);
@@ -130,12 +128,12 @@ static bool organs(struct memo__plan *p, const struct joining *j)
     const struct memo__breaker_rule *whole = &s->routes[s->routes_count - 1].breaker;
     bool good = true;
     if (whole->on && whole->scope == MEMO__SCOPE_SERVICE)
-        good = (p->breaker = breaker_organ(j, "service", whole)) != NULL;
+        good = (p->breaker = breaker_organ(j, MEMO__ORGAN_BREAKER, "service", whole)) != NULL;
     for (uint32_t i = 0; i < s->routes_count && good; i++) {
         const struct memo__breaker_rule *b = &s->routes[i].breaker;
         p->instance_breakers = p->instance_breakers || (b->on && b->scope == MEMO__SCOPE_INSTANCE);
         if (b->on && b->scope == MEMO__SCOPE_ROUTE)
-            good = (p->route_breakers[i] = breaker_organ(j, s->routes[i].name, b)) != NULL;
+            good = (p->route_breakers[i] = breaker_organ(j, MEMO__ORGAN_ROUTE_BREAKER, s->routes[i].name, b)) != NULL;
     }
     for (uint32_t i = 0; i < s->limits_count && good; i++)
         good = (p->limits[i] = limit_organ(j, &s->limits[i])) != NULL;
@@ -301,7 +299,7 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
 
 static void tell_reset(const struct memo__organ *o, const struct memo__plan *before, void (*reset)(void *user, const char *kind, const char *name), void *user)
 {
-    static const char *const kinds[] = { "breaker", "limit", "limit", "concurrency" };
+    static const char *const kinds[] = { "breaker", "breaker", "limit", "limit", "concurrency" };
     const struct memo__organ *was = o ? find(before, o->kind, o->name) : NULL;
     if (was && was != o)
         reset(user, kinds[o->kind], o->name);

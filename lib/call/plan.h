@@ -20,7 +20,7 @@
 
 struct memo__governor;
 
-enum memo__organ_kind { MEMO__ORGAN_BREAKER, MEMO__ORGAN_LIMIT, MEMO__ORGAN_KEYED_LIMIT, MEMO__ORGAN_BULKHEAD };
+enum memo__organ_kind { MEMO__ORGAN_BREAKER, MEMO__ORGAN_ROUTE_BREAKER, MEMO__ORGAN_LIMIT, MEMO__ORGAN_KEYED_LIMIT, MEMO__ORGAN_BULKHEAD };
 
 struct memo__organ {
     uint32_t id;                    /* unique in its service; never 0 */

@@ -3,9 +3,7 @@
  *
  * A block may be said in parts by several layers; the innermost one that says anything about it is named: that is where somebody looks first, and
  * what it does not say it takes over from the next one out. */
-#include "model/rules.h"
-
-static const char *const keys[MEMO__BLOCKS] = { "timeout", "retry", "breaker", "outlier", "limits", "concurrency", "balance", "maxStale" };
+#include "model/rules_read.h"
 
 void memo__put_route_path(struct memo__writer *w, const struct memo__service_rules *s, uint32_t route)
 {
@@ -27,12 +25,12 @@ void memo__put_rule_path(struct memo__writer *w, const struct memo__service_rule
 {
     uint32_t from = s->routes[route].from[block];
     if (from == MEMO__FROM_BUILT_IN)
-        memo__put_format(w, "built-in %s", keys[block]);
+        memo__put_format(w, "built-in %s", memo__defaults_block.keys[block].name);
     else if (from == MEMO__FROM_SETTING)
-        memo__put_format(w, "setting default_%s", keys[block]);
+        memo__put_format(w, "setting default_%s", memo__defaults_block.keys[block].name);
     else {
         put_layer(w, s, route, from);
-        memo__put_format(w, ".%s", keys[block]);
+        memo__put_format(w, ".%s", memo__defaults_block.keys[block].name);
     }
 }
 

@@ -91,6 +91,11 @@ static uint16_t tag_of(const void *bytes, size_t n)
     return tag ? tag : 1;
 }
 
+static uint32_t route_tag(const struct memo__route_rule *route)
+{
+    return (uint32_t)tag_of(route->name, strlen(route->name)) << 16;
+}
+
 /* Labels in the order of their names: {"a","b"} and {"b","a"} are the same subset. */
 static void read_subset(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
 {
@@ -233,7 +238,7 @@ static bool read_route(struct memo__rules_reader *r, const struct memo__json_nod
     struct memo__route_rule *into = &out->routes[out->routes_count];
     memo__rules_object(r, n, &memo__route_block, &route);
     *into = route.rule;
-    into->tag = (uint32_t)tag_of(into->name, strlen(into->name)) << 16;
+    into->tag = route_tag(into);
     memcpy(into->limits, places, sizeof into->limits);
     into->limits_count = count;
     for (uint32_t i = 0; i < out->routes_count && into->name[0]; i++)
@@ -270,10 +275,11 @@ bool memo__rules_routes(struct memo__rules_reader *r, const struct memo__layer *
         memo__rules_pop(r, mine);
     }
     memo__rules_pop(r, mark);
-    out->routes[out->routes_count] = plain(layer, out).rule;
-    memcpy(out->routes[out->routes_count].limits, places, sizeof places);
-    out->routes[out->routes_count].limits_count = count;
-    out->routes[out->routes_count].tag = (uint32_t)tag_of("default", 7) << 16;
-    memo__text_copy(out->routes[out->routes_count++].name, MEMO__NAME_MAX, MEMO__TEXT("default"));
+    struct memo__route_rule *last = &out->routes[out->routes_count++];
+    *last = plain(layer, out).rule;
+    memo__text_copy(last->name, MEMO__NAME_MAX, MEMO__TEXT("default"));
+    last->tag = route_tag(last);
+    last->limits_count = count;
+    memcpy(last->limits, places, sizeof places);
     return !r->no_memory;
 }

@@ -276,6 +276,21 @@ START_TEST(a_reload_keeps_windows_and_states)
 }
 END_TEST
 
+START_TEST(a_route_may_be_named_service)
+{
+    static const char rules[] = RULES("\"breaker\":{\"minCalls\":2,\"openWhen\":{\"failed\":\"50%\"}}," NO_RETRY
+                                      ",\"routes\":[{\"name\":\"service\",\"when\":{\"path\":\"/reports/*\"},\"breaker\":{\"scope\":\"route\"}}]");
+    stage_begin(&s, rules);
+    const struct memo__organ *whole = s.g->plan->breaker, *route = s.g->plan->route_breakers[0];
+    ck_assert_ptr_ne(whole, route);
+    ck_assert_int_eq(stage_rules(&s, rules), MEMO_OK);
+    ck_assert_ptr_eq(s.g->plan->breaker, whole);
+    ck_assert_ptr_eq(s.g->plan->route_breakers[0], route);
+    ck_assert_ptr_null(stage_turned(&s, MEMO_EVENT_RULES));
+    stage_end(&s);
+}
+END_TEST
+
 START_TEST(limits_are_kept_by_name_and_shape)
 {
     static const char two[] = RULES("\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":2},{\"name\":\"user\",\"rate\":\"1/h\",\"burst\":1,\"by\":\"header:x-user\"}]");
@@ -601,6 +616,7 @@ Suite *suite_call_governor(void)
     suite_add_tcase(suite, t);
     t = tcase_create("rules");
     tcase_add_test(t, a_reload_keeps_windows_and_states);
+    tcase_add_test(t, a_route_may_be_named_service);
     tcase_add_test(t, limits_are_kept_by_name_and_shape);
     tcase_add_test(t, breakers_of_routes);
     tcase_add_test(t, concurrency_changes_under_way);
