@@ -172,6 +172,8 @@ static memo_status open_all(memo_client *c, struct memo__engine *g, memo_error *
     memo_status s = watch_open(c, g, e);
     if (s == MEMO_OK)
         s = memo__rules_open(c, e);
+    if (s == MEMO_OK)
+        s = memo__config_open(c, e);
     if (s == MEMO_OK && !g->admin)
         s = memo__admin_open(g, c, &g->admin, e);
     if (s == MEMO_OK)
@@ -200,6 +202,7 @@ static void close_all(memo_client *c)
     memo__timer_stop(g->loop, &c->owner.sweep);
     memo__admin_client_gone(g->admin, c);
     memo__rules_close(c);
+    memo__config_close(c);
     memo__watch_close(c->owner.watch);
     c->owner.watch = NULL;
     memo__requests_abandon(c);
@@ -207,6 +210,13 @@ static void close_all(memo_client *c)
     memo__turn_drop();
     memo__engine_settle();
     memo__engine_leave(c);
+}
+
+static void engine_turn(void)
+{
+    struct memo__engine *g = memo__turn_take();
+    memo__loop_wake(g->loop);
+    memo__turn_drop();
 }
 
 memo_status memo_client_start(memo_client *c, memo_error *e)
@@ -225,12 +235,15 @@ memo_status memo_client_start(memo_client *c, memo_error *e)
         struct memo__engine *g = memo__turn_take();
         s = open_all(c, g, e);
         memo__turn_drop();
+        if (s == MEMO_OK)
+            s = memo__config_admit(c, e);
         if (s != MEMO_OK)
             close_all(c);
     }
     if (s == MEMO_OK) {
         memo__store(&c->phase, MEMO__RUNNING);
         memo__store(&c->world.admits, 1);
+        engine_turn(); /* a check of the program's may wait since before */
         return s;
     }
     memo__http_pool_free(c->http);
@@ -256,6 +269,10 @@ static const char *missing(memo_client *c, char *what, size_t n)
 {
     if (!c->shared.rules_ready)
         return "the rules";
+    if (c->shared.config_missing) {
+        (void)snprintf(what, n, "the configuration: %.100s", c->shared.config_missing);
+        return what;
+    }
     for (memo_service *s = c->shared.services; s; s = s->next) {
         if (!usable(s)) {
             (void)snprintf(what, n, "a view of %s", s->governor.name);
@@ -355,6 +372,7 @@ void memo_client_free(memo_client *c)
     memo__process_check();
     memo__store(&c->world.admits, 0);
     memo__lines_close(c); /* a sink may call anything: it must not find half a client */
+    memo__config_free(c);
     if (memo__load(&c->phase) != MEMO__BUILT) {
         close_all(c);
         memo__http_pool_free(c->http);
@@ -386,4 +404,5 @@ void memo__client_after_fork(memo_client *c)
     memo__registrations_after_fork(c);
     if (c->owner.watch)
         memo__watch_forked(c->owner.watch);
+    memo__config_after_fork(c);
 }

@@ -19,7 +19,11 @@ SETTING(ZONE, "zone", TEXT, "", NULL, NULL, NULL, 0,
 SETTING(RULES, "rules", TEXT, "", NULL, NULL, NULL, 0,
         "Rules document: the path of a file, which is watched, or the document itself, beginning with `{`. Empty: the built-in defaults.")
 SETTING(RULES_POLL, "rules_poll", DURATION, "5s", "100ms", "1h", NULL, 0,
-        "How often the rules file is looked at, beside being told of its changes by the kernel.")
+        "How often the files of `rules` and `config` are looked at, beside being told of their changes by the kernel.")
+SETTING(CONFIG, "config", TEXT, "", NULL, NULL, NULL, 0,
+        "Where the application's configuration values come from: URLs, separated by blanks or commas, of which later ones win: `file:///etc/app.json`, `env:APP_`.")
+SETTING(CONFIG_SECRETS, "config_secrets", TEXT, "", NULL, NULL, NULL, 0,
+        "Keys of configuration values that are never shown, with what is below them, beside those whose name says so (`db.password`). Separated by blanks or commas.")
 SETTING(DEFAULT_TIMEOUT, "default_timeout", DURATION, "5s", "1ms", "24h", NULL, 0,
         "Overall timeout of calls for which neither the caller nor the rules say another.")
 SETTING(DISABLED, "disabled", BOOL, "false", NULL, NULL, NULL, 0,
