@@ -91,6 +91,8 @@ void group_picks(void);
 void group_http(void);
 void group_http_async(void);
 void group_memory(void);
+void group_config(void);
+int child_config(const char *name, uint64_t n);
 int child_bare_multi(uint16_t port, const char *head, uint64_t n);
 int child_submitted(uint16_t port, uint64_t n);
 int run_child(int argc, char **argv);
