@@ -248,12 +248,31 @@ void memo__configs_check(void)
     }
 }
 
+/* What the check has refused is replaced by the last good texts, and these are looked at once more. */
+static memo_config *last_good(memo_client *c)
+{
+    struct memo__configuration *o = &c->owner.config;
+    (void)memo__turn_take();
+    o->opening = true;
+    for (uint32_t i = 0; i < o->count; i++)
+        if (o->sources[i].document)
+            (void)memo__document_copy(o->sources[i].document, NULL);
+    o->opening = false;
+    (void)propose(c, NULL);
+    memo_config *g = check_begin(c);
+    memo__turn_drop();
+    return g;
+}
+
 memo_status memo__config_admit(memo_client *c, memo_error *e)
 {
     (void)memo__turn_take();
     memo_config *g = check_begin(c);
     memo__turn_drop();
-    return g ? check_end(c, g, e) : MEMO_OK;
+    memo_status s = g ? check_end(c, g, e) : MEMO_OK;
+    if (s != MEMO_OK && (g = last_good(c)))
+        s = check_end(c, g, e);
+    return s;
 }
 
 memo_status memo_config_check_set(memo_client *c, memo_config_check_fn *f, void *user)
@@ -316,6 +335,12 @@ static void on_worth(void *user)
     tell_worth(s->client);
 }
 
+static void on_note(void *user, int32_t level, const char *line)
+{
+    const struct memo__config_source *s = user;
+    memo__client_log(s->client, level, "configuration %s", line);
+}
+
 static memo_status open_environment(struct memo__config_source *s, const char *prefix, memo_error *e)
 {
     size_t n = strlen(prefix);
@@ -328,7 +353,7 @@ static memo_status open_environment(struct memo__config_source *s, const char *p
 /* A mistake in the source's address or in what it says; a source that is not there is none. */
 static memo_status source_open(struct memo__config_source *s, const char *url, const struct memo__document_ground *g, memo_error *e)
 {
-    const struct memo__document_sink sink = { on_text, on_trouble, on_worth, s };
+    const struct memo__document_sink sink = { on_text, on_trouble, on_worth, on_note, s };
     memo_error wrong = MEMO_INIT(memo_error);
     if (strncmp(url, "env:", 4) == 0)
         return open_environment(s, url + 4, e);
@@ -389,8 +414,10 @@ static memo_status first_snapshot(memo_client *c, memo_error *e)
 memo_status memo__config_open(memo_client *c, memo_error *e)
 {
     struct memo__engine *g = memo__turn_take();
-    struct memo__document_ground ground = { .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .kind = "configuration", .bad = MEMO_E_SETTING,
-                                            .poll = memo__setting_ns(&c->settings, MEMO__SETTING_RULES_POLL) };
+    struct memo__document_ground ground = { .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .kind = "config", .bad = MEMO_E_SETTING,
+                                            .most = MEMO__CONFIG_BYTES_MAX, .cache_on = memo__setting_bool(&c->settings, MEMO__SETTING_CACHE),
+                                            .cache_dir = memo__setting_text(&c->settings, MEMO__SETTING_CACHE_DIR),
+                                            .cache_max_age = memo__setting_ns(&c->settings, MEMO__SETTING_CACHE_MAX_AGE), .poll = memo__setting_ns(&c->settings, MEMO__SETTING_RULES_POLL) };
     (void)c->host->random(c->host->user, &c->owner.config.seed, sizeof c->owner.config.seed);
     memo_status s = first_snapshot(c, e);
     if (s == MEMO_OK) {

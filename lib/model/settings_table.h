@@ -29,11 +29,11 @@ SETTING(DEFAULT_TIMEOUT, "default_timeout", DURATION, "5s", "1ms", "24h", NULL, 
 SETTING(DISABLED, "disabled", BOOL, "false", NULL, NULL, NULL, 0,
         "Pass through: endpoints are picked, nothing else is decided. No limit, breaker, retry or ejection.")
 SETTING(CACHE, "cache", BOOL, "true", NULL, NULL, NULL, 0,
-        "Keep the last good views and rules on disk, to start from when no source answers.")
+        "Keep the last good views, rules and configuration on disk, to start from when no source answers.")
 SETTING(CACHE_DIR, "cache_dir", PATH, "", NULL, NULL, NULL, 0,
         "Directory of the last-good cache. Empty: `memo/cache` in $XDG_RUNTIME_DIR, else `/run/memo/cache`.")
 SETTING(CACHE_MAX_AGE, "cache_max_age", DURATION, "24h", "0s", "30d", NULL, 0,
-        "How old a view or rules document on disk may be to start from when no source answers.")
+        "How old a view, rules or configuration document on disk may be to start from when no source answers.")
 SETTING(PROTECTION, "protection", SHARE, "50%", "0%", "100%", NULL, 0,
         "A view that would lose more than this share in one update that the source cannot prove keeps its endpoints. `100%`: no protection.")
 SETTING(LEASE_TTL, "lease_ttl", DURATION, "10s", "1s", "10m", NULL, 0,

@@ -26,26 +26,28 @@ struct file_document {
 
 static struct file_document *of(struct memo__document *d) { return (struct file_document *)(void *)d; }
 
-/* The whole file in a block of its own; *text is NUL-terminated. */
+/* The file in a block of its own; *text is NUL-terminated. */
 static memo_status read_file(struct file_document *f, char **text, size_t *bytes, memo_error *e)
 {
-    const struct memo__host *h = f->base.ground.host;
+    const struct memo__document_ground *g = &f->base.ground;
+    const struct memo__host *h = g->host;
     struct stat st;
+    size_t most = 0;
     int fd = h->open(h->user, AT_FDCWD, f->path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0) {
         f->base.absent = (fd == -ENOENT || fd == -ENOTDIR) && !f->base.seen;
         return memo__fail_at(e, MEMO_E_IO, f->path, 0, 0, NULL, "cannot be opened: %s", strerror(-fd));
     }
     memo_status s = MEMO_E_IO;
-    int wrong = h->stat_fd(h->user, fd, &st);
-    if (wrong < 0 || !S_ISREG(st.st_mode))
+    bool regular = h->stat_fd(h->user, fd, &st) >= 0 && S_ISREG(st.st_mode);
+    if (regular)
+        most = st.st_size > (off_t)g->most ? g->most + 1 : (size_t)st.st_size;
+    if (!regular)
         (void)memo__fail_at(e, s, f->path, 0, 0, NULL, "is not a file that can be read");
-    else if (st.st_size > (off_t)MEMO__DOCUMENT_MOST)
-        (void)memo__fail_at(e, s = f->base.ground.bad, f->path, 0, 0, NULL, "has %lld bytes, at most %u are read", (long long)st.st_size, MEMO__DOCUMENT_MOST);
-    else if (!(*text = memo__get(f->base.ground.alloc, (size_t)st.st_size + 1)))
+    else if (!(*text = memo__get(g->alloc, most + 1)))
         (void)memo__fail(e, s = MEMO_E_NO_MEMORY, "no memory for %s", f->path);
     else {
-        int64_t got = memo__read_all(h, fd, *text, (size_t)st.st_size);
+        int64_t got = memo__read_all(h, fd, *text, most);
         *bytes = got > 0 ? (size_t)got : 0;
         s = got < 0 ? memo__fail_at(e, MEMO_E_IO, f->path, 0, 0, NULL, "cannot be read: %s", strerror((int)-got)) : MEMO_OK;
     }

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* document.c: see document.h.
  *
- *   EMPTY --text that the owner takes--> LIVE --trouble, or a text that he does not take--> STALE --the same text again, or a good one--> LIVE */
+ *   EMPTY --text that the owner takes--> LIVE --trouble, or a text that he does not take--> STALE --the same text again, or a good one--> LIVE
+ *   EMPTY --last good copy--> CACHED --the same text, or a good one, from the source--> LIVE
+ *
+ * On disk (cache_text.c) a line of ours stands before the text: when it was confirmed, by the clock of which boot, and its etag, so that the first question to a server may be answered "unchanged". */
 #include "sources/document.h"
+#include <memo/log.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/hash.h"
 #include "base/status.h"
+#include "sources/cache_text.h"
+#include "sources/owner.h"
 
 static const struct memo__document_ops *const fetchers[] = { &memo__config_file };
 
@@ -51,7 +57,8 @@ void memo__document_fini(struct memo__document *d)
 
 memo_status memo__document_start(struct memo__document *d, memo_error *e)
 {
-    return d->ops->begin(d, e);
+    memo_status s = d->ops->begin(d, e);
+    return s == MEMO_OK || s == MEMO_E_NO_MEMORY || memo__document_copy(d, NULL) != MEMO_OK ? s : MEMO_OK;
 }
 
 void memo__document_forked(struct memo__document *d)
@@ -91,15 +98,128 @@ static void stale(struct memo__document *d)
         d->state = MEMO_VIEW_STALE;
 }
 
+static void note(const struct memo__document *d, int32_t level, const char *what, const memo_error *e)
+{
+    char line[512];
+    (void)snprintf(line, sizeof line, "%s: %s%s%s", d->url, what, e ? ": " : "", e ? e->message : "");
+    if (d->sink.note)
+        d->sink.note(d->sink.user, level, line);
+}
+
+/* ---- the last good copy ---- */
+
+static struct memo__text_place kept_at(const struct memo__document *d)
+{
+    return (struct memo__text_place){ .alloc = d->ground.alloc, .host = d->ground.host, .directory = d->ground.cache_dir, .kind = d->ground.kind, .key = memo__hash(0, d->url, strlen(d->url)) };
+}
+
+/* "memo-document1 BOOT TIME-NS CONFIRMED\nETAG\n" */
+static size_t write_head(const struct memo__document *d, char *head, size_t size)
+{
+    struct memo__owner me;
+    memo__owner_self(d->ground.host, &me);
+    int n = snprintf(head, size, "memo-document1 %s %llu %lld\n%s\n", me.boot[0] ? me.boot : "-", (unsigned long long)me.time_ns, (long long)d->sent, d->tag);
+    return (size_t)n;
+}
+
+static void keep(struct memo__document *d)
+{
+    struct memo__text_place place = kept_at(d);
+    char head[MEMO__DOCUMENT_TAG + 128];
+    memo_error wrong = MEMO_INIT(memo_error);
+    if (!d->ground.cache_on)
+        return;
+    size_t n = write_head(d, head, sizeof head);
+    char *whole = memo__get(d->ground.alloc, n + d->bytes + 1);
+    if (!whole)
+        return;
+    memcpy(whole, head, n);
+    memcpy(whole + n, d->text, d->bytes);
+    if (memo__cache_text_store(&place, (struct memo__text){ whole, n + d->bytes }, &wrong) != MEMO_OK)
+        note(d, MEMO_LOG_INFO, "its last good text is not kept on disk", &wrong);
+    memo__drop(d->ground.alloc, whole);
+}
+
+/* The head's fields, and where the text begins; 0: not one of ours. */
+static size_t read_head(const struct memo__document *d, const char *image, char tag[MEMO__DOCUMENT_TAG], memo__instant *confirmed, bool *proven)
+{
+    struct memo__owner me;
+    char boot[40];
+    unsigned long long time_ns;
+    long long at;
+    int n = 0;
+    if (sscanf(image, "memo-document1 %39s %llu %lld%n", boot, &time_ns, &at, &n) != 3 || image[n] != '\n')
+        return 0;
+    const char *from = image + n + 1, *end = strchr(from, '\n');
+    if (!end || end - from >= MEMO__DOCUMENT_TAG)
+        return 0;
+    (void)memo__text_copy(tag, MEMO__DOCUMENT_TAG, (struct memo__text){ from, (size_t)(end - from) });
+    memo__owner_self(d->ground.host, &me);
+    *proven = me.boot[0] && strcmp(me.boot, boot) == 0 && me.time_ns == time_ns && at <= memo__boot(d->ground.host);
+    *confirmed = at;
+    return (size_t)(end + 1 - image);
+}
+
+/* The copy becomes what is offered; what was seen of the source stays seen. */
+static memo_status offer(struct memo__document *d, char *image, size_t bytes, memo_error *e)
+{
+    char tag[MEMO__DOCUMENT_TAG];
+    memo__instant confirmed;
+    bool proven, seen = d->seen, bad = d->bad;
+    size_t from = read_head(d, image, tag, &confirmed, &proven);
+    if (!from) {
+        memo__drop(d->ground.alloc, image);
+        return memo__fail(e, MEMO_E_PROTOCOL, "the last good copy has no head");
+    }
+    memmove(image, image + from, bytes - from + 1);
+    memo__drop(d->ground.alloc, d->text);
+    d->text = image;
+    d->bytes = bytes - from;
+    d->sent = confirmed;
+    d->unproven = !proven;
+    d->copied = true;
+    if (!seen) {
+        d->hash = memo__hash(d->bytes, d->text, d->bytes);
+        (void)memo__text_copy(d->tag, sizeof d->tag, memo__text_of(tag));
+    }
+    memo_status s = d->sink.text(d->sink.user, (struct memo__text){ d->text, d->bytes }, e);
+    if (s != MEMO_OK)
+        memo__document_settle(d, false);
+    d->seen = seen || s == MEMO_OK;
+    d->bad = seen ? bad : d->bad;
+    return s;
+}
+
+memo_status memo__document_copy(struct memo__document *d, memo_error *e)
+{
+    struct memo__text_place place = kept_at(d);
+    char *image = NULL;
+    size_t bytes = 0;
+    if (!d->ground.cache_on)
+        return memo__fail(e, MEMO_E_UNREACHABLE, "nothing is kept on disk");
+    memo_status s = memo__cache_text_load(&place, d->ground.cache_max_age, &image, &bytes, e);
+    if (s == MEMO_OK)
+        s = offer(d, image, bytes, e);
+    if (s == MEMO_OK)
+        note(d, MEMO_LOG_WARN, "its last good text holds until it can be used", NULL);
+    return s;
+}
+
 void memo__document_settle(struct memo__document *d, bool good)
 {
     if (!d->text)
         return;
     d->bad = !good;
-    if (good)
+    if (good && d->copied) {
+        d->state = MEMO_VIEW_CACHED;
+        d->confirmed = d->sent;
+    } else if (good) {
+        keep(d);
         confirm(d, d->sent);
-    else
+    } else {
         stale(d);
+    }
+    d->copied = false;
     memo__drop(d->ground.alloc, d->text);
     d->text = NULL;
     changed(d);
@@ -137,6 +257,7 @@ memo_status memo__document_take(struct memo__document *d, char *text, size_t byt
     d->text = text;
     d->bytes = bytes;
     d->sent = sent;
+    d->copied = false;
     memo_status s = d->sink.text(d->sink.user, (struct memo__text){ text, bytes }, e);
     d->seen = s != MEMO_E_NO_MEMORY; /* else it is looked at again with the next poll */
     d->hash = hash;

@@ -5,6 +5,8 @@
  *
  *   fetcher --text, unchanged, trouble--> document: is it new? has it been told? --text--> owner: good or bad --settle--> the last good copy on disk, state and age
  *
+ * A source that cannot be read, or says something bad, at the start, is replaced by its last good copy (state CACHED): its age is told honestly, and is unproven if it is of another boot.
+ *
  * Whatever happens to the source, what the owner has stays his: a text that is bad, empty or gone is told and changes nothing. A fetcher embeds the document and only says what it found.
  * All functions are for the loop's thread. */
 #ifndef MEMO__SOURCES_DOCUMENT_H
@@ -19,7 +21,7 @@
 
 struct memo__document;
 
-#define MEMO__DOCUMENT_MOST (4u << 20)  /* bytes of a text */
+#define MEMO__DOCUMENT_MOST (4u << 20)  /* bytes of a text, at most */
 #define MEMO__DOCUMENT_TAG 256          /* bytes of an etag, with the NUL; a longer one is not used */
 
 /* What a document stands on. All live longer than it. */
@@ -28,8 +30,12 @@ struct memo__document_ground {
     const struct memo__host *host;
     struct memo__loop *loop;
     struct memo__dirwatch *dirs;         /* NULL: directories are polled only */
-    const char *kind;                    /* "rules": what it is called on disk and in words */
-    memo_status bad;                     /* the status of a text that is too long: MEMO_E_RULES, MEMO_E_SETTING */
+    const char *kind;                    /* "rules": what it is called on disk */
+    memo_status bad;                     /* the status of a text that is bad: MEMO_E_RULES, MEMO_E_SETTING */
+    size_t most;                         /* bytes of a text; of a longer one a byte more is offered, so that the owner refuses it in his own words */
+    bool cache_on;                       /* is the last good text kept on disk? */
+    const char *cache_dir;
+    int64_t cache_max_age;               /* ns */
     int64_t poll;                        /* ns between two looks at a file */
 };
 
@@ -41,6 +47,8 @@ struct memo__document_sink {
     void (*trouble)(void *user, memo_status s, const char *why);
     /* State or age are others. May be NULL. */
     void (*changed)(void *user);
+    /* Worth a line of log: it could not be kept on disk, or the copy there holds from now on. May be NULL. */
+    void (*note)(void *user, int32_t level, const char *line);
     void *user;
 };
 
@@ -64,6 +72,7 @@ struct memo__document {
     uint64_t hash;                       /* of the text seen last, good or bad */
     char tag[MEMO__DOCUMENT_TAG];        /* and its etag, or "" */
     bool seen, bad;                      /* a text was; that text is */
+    bool copied;                         /* the text that is offered is the last good copy */
     bool absent;                         /* there has never been a text, provably */
     memo_status unreadable;              /* as it was told last */
     int32_t state;                       /* MEMO_VIEW_...: of what the owner has */
@@ -75,6 +84,8 @@ struct memo__document {
 memo_status memo__document_open(const struct memo__document_ground *g, const char *url, const struct memo__document_sink *sink, struct memo__document **out, memo_error *e);
 /* MEMO_OK: a text was offered. MEMO_E_IO, MEMO_E_UNREACHABLE: none yet, it is looked for from now on. Anything else: bad. */
 memo_status memo__document_start(struct memo__document *d, memo_error *e);
+/* Offers the last good copy. MEMO_OK, or what keeps it from being used (MEMO_E_UNREACHABLE: there is none). */
+memo_status memo__document_copy(struct memo__document *d, memo_error *e);
 void memo__document_settle(struct memo__document *d, bool good);
 void memo__document_forked(struct memo__document *d);   /* after the loop, the directory watch and what else it stands on */
 void memo__document_close(struct memo__document *d);    /* NULL is welcome */

@@ -86,9 +86,10 @@ void group_config(void)
     measure(work, args, 2, 10000, 101, costs);
     allocs_begin();
     acquired_reads(&s, 10000);
+    uint64_t allocations = allocs_end();
     figure("config_read_ns", costs[0].least, "ns");
     figure("config_acquire_read_ns", costs[1].least, "ns");
-    figure("config_read_allocs", (double)allocs_end() / 10000, "allocations");
+    figure("config_read_allocs", (double)allocations / 10000, "allocations");
     if (s.failures)
         worthless("reads of configuration values did not go as they should");
     config_close(&s);

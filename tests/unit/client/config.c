@@ -295,6 +295,90 @@ START_TEST(test_the_programs_check)
 }
 END_TEST
 
+/* ---- the last good copy on disk ---- */
+
+static memo_status start_cached(memo_error *e)
+{
+    client = stage_client("config", stage_path("app.json"));
+    ck_assert_int_eq(memo_client_set(client, "rules_poll", "1h", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(client, "cache", "true", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(client, "cache_dir", stage_path("cache"), NULL), MEMO_OK);
+    ck_assert_int_eq(memo_config_watch(client, "", 1), MEMO_OK);
+    return memo_client_start(client, e);
+}
+
+static void run_once(const char *text)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    stage_write("app.json", text);
+    ck_assert_msg(start_cached(&e) == MEMO_OK, "%s", e.message);
+    memo_client_free(client);
+}
+
+START_TEST(test_cold_start_without_the_source)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    run_once("{ \"max\": 5 }");
+    ck_assert_int_eq(unlink(stage_path("app.json")), 0);
+    ck_assert_msg(start_cached(&e) == MEMO_OK, "%s", e.message);
+    ck_assert_int_eq(memo_client_wait(client, 0, &e), MEMO_OK);
+    ck_assert_str_eq(text_now("max"), "5");
+    memo_config_facts f = facts_now();
+    ck_assert_int_eq(f.state, MEMO_VIEW_CACHED);
+    ck_assert(f.age_max_ms >= 0 && f.age_max_ms < 60000); /* of this boot: proven */
+    (void)stage_events(client, 0);
+    stage_write("app.json", "{ \"max\": 6 }");
+    (void)stage_event(client, MEMO_EVENT_CONFIG, "max has changed");
+    ck_assert_int_eq(facts_now().state, MEMO_VIEW_LIVE);
+    memo_client_free(client);
+    stage_write("app.json", "{ \"max\": ");
+    ck_assert_msg(start_cached(&e) == MEMO_OK, "%s", e.message); /* bad is as good as away */
+    ck_assert_str_eq(text_now("max"), "6");
+    ck_assert_int_eq(facts_now().state, MEMO_VIEW_CACHED);
+    ended();
+}
+END_TEST
+
+START_TEST(test_the_check_and_the_last_good)
+{
+    int most = 10;
+    memo_error e = MEMO_INIT(memo_error);
+    run_once("{ \"max\": 5 }");
+    stage_write("app.json", "{ \"max\": 11 }");
+    client = stage_client("config", stage_path("app.json"));
+    ck_assert_int_eq(memo_client_set(client, "cache", "true", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(client, "cache_dir", stage_path("cache"), NULL), MEMO_OK);
+    ck_assert_int_eq(memo_config_check_set(client, at_most_ten, &most), MEMO_OK);
+    ck_assert_msg(memo_client_start(client, &e) == MEMO_OK, "%s", e.message);
+    ck_assert_str_eq(text_now("max"), "5");
+    ck_assert_int_eq(facts_now().state, MEMO_VIEW_CACHED);
+    memo_client_free(client);
+    most = 3; /* and what was good once is not any more */
+    client = stage_client("config", stage_path("app.json"));
+    ck_assert_int_eq(memo_client_set(client, "cache", "true", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(client, "cache_dir", stage_path("cache"), NULL), MEMO_OK);
+    ck_assert_int_eq(memo_config_check_set(client, at_most_ten, &most), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(client, &e), MEMO_E_SETTING);
+    ended();
+}
+END_TEST
+
+/* What is on disk is no word of anybody if it is damaged, or of another kind. */
+START_TEST(test_a_damaged_copy)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    char command[400];
+    run_once("{ \"max\": 5 }");
+    (void)snprintf(command, sizeof command, "for f in %s/*-config.?; do printf x | dd of=$f bs=1 seek=80 conv=notrunc 2>/dev/null; done", stage_path("cache"));
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(unlink(stage_path("app.json")), 0);
+    ck_assert_msg(start_cached(&e) == MEMO_OK, "%s", e.message);
+    ck_assert_str_eq(text_now("max"), "(none)");
+    ck_assert_int_eq(facts_now().state, MEMO_VIEW_LIVE); /* provably not there */
+    ended();
+}
+END_TEST
+
 Suite *suite_client_config(void)
 {
     Suite *s = suite_create("client/config");
@@ -309,6 +393,9 @@ Suite *suite_client_config(void)
     tcase_add_test(t, test_bad_at_the_start);
     tcase_add_test(t, test_watched_prefixes);
     tcase_add_test(t, test_the_programs_check);
+    tcase_add_test(t, test_cold_start_without_the_source);
+    tcase_add_test(t, test_the_check_and_the_last_good);
+    tcase_add_test(t, test_a_damaged_copy);
     suite_add_tcase(s, t);
     return s;
 }
