@@ -203,6 +203,8 @@ static void close_all(memo_client *c)
     memo__admin_client_gone(g->admin, c);
     memo__rules_close(c);
     memo__config_close(c);
+    memo__http_async_free(c->owner.async); /* tasks and sources have let go of it */
+    c->owner.async = NULL;
     memo__watch_close(c->owner.watch);
     c->owner.watch = NULL;
     memo__requests_abandon(c);

@@ -100,7 +100,7 @@ struct memo_client {
         struct memo__rules_source rules;
         struct memo__configuration config;
         struct memo__timer sweep;
-        struct memo__http_async *async;                /* NULL: nothing was ever submitted */
+        struct memo__http_async *async;                /* NULL: nothing was ever submitted or asked */
         struct memo_http_task *tasks;                  /* under way */
         bool registry_up;
     } owner;

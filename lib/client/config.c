@@ -414,10 +414,14 @@ static memo_status first_snapshot(memo_client *c, memo_error *e)
 memo_status memo__config_open(memo_client *c, memo_error *e)
 {
     struct memo__engine *g = memo__turn_take();
+    const struct memo__settings *set = &c->settings;
     struct memo__document_ground ground = { .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .kind = "config", .bad = MEMO_E_SETTING,
-                                            .most = MEMO__CONFIG_BYTES_MAX, .cache_on = memo__setting_bool(&c->settings, MEMO__SETTING_CACHE),
-                                            .cache_dir = memo__setting_text(&c->settings, MEMO__SETTING_CACHE_DIR),
-                                            .cache_max_age = memo__setting_ns(&c->settings, MEMO__SETTING_CACHE_MAX_AGE), .poll = memo__setting_ns(&c->settings, MEMO__SETTING_RULES_POLL) };
+                                            .most = MEMO__CONFIG_BYTES_MAX, .cache_on = memo__setting_bool(set, MEMO__SETTING_CACHE),
+                                            .cache_dir = memo__setting_text(set, MEMO__SETTING_CACHE_DIR),
+                                            .cache_max_age = memo__setting_ns(set, MEMO__SETTING_CACHE_MAX_AGE), .poll = memo__setting_ns(set, MEMO__SETTING_RULES_POLL),
+                                            .dns = g->dns, .http = c->http, .async = &c->owner.async, .interval = memo__setting_ns(set, MEMO__SETTING_CONFIG_INTERVAL),
+                                            .timeout = memo__setting_ns(set, MEMO__SETTING_CONFIG_TIMEOUT),
+                                            .connect_timeout_ms = memo__setting_ns(set, MEMO__SETTING_HTTP_CONNECT_TIMEOUT) / MEMO__MS };
     (void)c->host->random(c->host->user, &c->owner.config.seed, sizeof c->owner.config.seed);
     memo_status s = first_snapshot(c, e);
     if (s == MEMO_OK) {

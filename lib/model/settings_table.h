@@ -21,7 +21,11 @@ SETTING(RULES, "rules", TEXT, "", NULL, NULL, NULL, 0,
 SETTING(RULES_POLL, "rules_poll", DURATION, "5s", "100ms", "1h", NULL, 0,
         "How often the files of `rules` and `config` are looked at, beside being told of their changes by the kernel.")
 SETTING(CONFIG, "config", TEXT, "", NULL, NULL, NULL, 0,
-        "Where the application's configuration values come from: URLs, separated by blanks or commas, of which later ones win: `file:///etc/app.json`, `env:APP_`.")
+        "Where the application's configuration values come from: URLs, separated by blanks or commas, of which later ones win: `file:///etc/app.json`, `env:APP_`, `https://config.internal/app.json`.")
+SETTING(CONFIG_INTERVAL, "config_interval", DURATION, "30s", "1s", "24h", NULL, 0,
+        "How often documents behind http(s) URLs are asked for, a tenth more or less; after a failure sooner.")
+SETTING(CONFIG_TIMEOUT, "config_timeout", DURATION, "5s", "10ms", "1m", NULL, 0,
+        "How long the answer to such a question may take, name and connection included.")
 SETTING(CONFIG_SECRETS, "config_secrets", TEXT, "", NULL, NULL, NULL, 0,
         "Keys of configuration values that are never shown, with what is below them, beside those whose name says so (`db.password`). Separated by blanks or commas.")
 SETTING(DEFAULT_TIMEOUT, "default_timeout", DURATION, "5s", "1ms", "24h", NULL, 0,

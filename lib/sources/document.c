@@ -14,7 +14,7 @@
 #include "sources/cache_text.h"
 #include "sources/owner.h"
 
-static const struct memo__document_ops *const fetchers[] = { &memo__config_file };
+static const struct memo__document_ops *const fetchers[] = { &memo__config_file, &memo__config_http, &memo__config_https };
 
 static const struct memo__document_ops *find(const char *url)
 {
@@ -32,7 +32,7 @@ memo_status memo__document_open(const struct memo__document_ground *g, const cha
     const struct memo__document_ops *ops = find(url);
     *out = NULL;
     if (!ops)
-        return memo__fail(e, MEMO_E_UNSUPPORTED, "%s: no source of this scheme is known: file:, or a path", url);
+        return memo__fail(e, MEMO_E_UNSUPPORTED, "%s: no source of this scheme is known; there are file: (or a path), http: and https:", url);
     memo_status s = ops->open(g, url, out, e);
     if (s == MEMO_OK)
         (*out)->sink = *sink;
@@ -272,7 +272,7 @@ void memo__document_trouble(struct memo__document *d, memo_status s, const char 
         d->state = MEMO_VIEW_STALE;
         changed(d);
     }
-    if (s == d->unreadable || s == MEMO_E_NO_MEMORY)
+    if (d->unreadable != MEMO_OK || s == MEMO_E_NO_MEMORY)
         return;
     d->unreadable = s;
     d->sink.trouble(d->sink.user, s, why);

@@ -2,6 +2,7 @@
 /* document.h: a text from somewhere, kept fresh: the rules, and each source of an application's configuration.
  *
  *   file:///etc/app.json, or a path    told by the kernel, and polled                                      config_file.c
+ *   http(s)://config.internal/app.json polled: If-None-Match, jitter                                       config_http.c
  *
  *   fetcher --text, unchanged, trouble--> document: is it new? has it been told? --text--> owner: good or bad --settle--> the last good copy on disk, state and age
  *
@@ -20,6 +21,9 @@
 #include "sources/dirwatch.h"
 
 struct memo__document;
+struct memo__dns;         /* net/dns.h */
+struct memo__http_pool;   /* net/http.h */
+struct memo__http_async;  /* net/http_async.h */
 
 #define MEMO__DOCUMENT_MOST (4u << 20)  /* bytes of a text, at most */
 #define MEMO__DOCUMENT_TAG 256          /* bytes of an etag, with the NUL; a longer one is not used */
@@ -37,6 +41,12 @@ struct memo__document_ground {
     const char *cache_dir;
     int64_t cache_max_age;               /* ns */
     int64_t poll;                        /* ns between two looks at a file */
+    /* Of http(s): */
+    struct memo__dns *dns;
+    struct memo__http_pool *http;
+    struct memo__http_async **async;     /* *async NULL: made here when it is first needed, freed by its owner */
+    int64_t interval, timeout;           /* ns between two questions; and for an answer, its name's addresses included */
+    int64_t connect_timeout_ms;
 };
 
 struct memo__document_sink {
@@ -98,6 +108,6 @@ void memo__document_unchanged(struct memo__document *d, memo__instant sent);
 void memo__document_trouble(struct memo__document *d, memo_status s, const char *why);
 memo_status memo__document_init(struct memo__document *d, const struct memo__document_ops *ops, const struct memo__document_ground *g, const char *url);
 void memo__document_fini(struct memo__document *d);
-extern const struct memo__document_ops memo__config_file;
+extern const struct memo__document_ops memo__config_file, memo__config_http, memo__config_https;
 bool memo__config_file_watched(const struct memo__document *d); /* for tests: does the kernel tell of changes? */
 #endif

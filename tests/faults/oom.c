@@ -71,7 +71,8 @@ static struct { pid_t pid; int ours; uint16_t port; } server;
 static void on_request(struct memo__httpd_request *r, void *user)
 {
     (void)user;
-    memo__httpd_reply_text(r, 200, "text/plain", "hello");
+    bool config_asked = memo__text_is(memo__httpd_path(r), "/app.json");
+    memo__httpd_reply_text(r, 200, config_asked ? "application/json" : "text/plain", config_asked ? "{ \"db\": { \"url\": \"x\" } }" : "hello");
 }
 
 static void on_end(struct memo__io *io, uint32_t events, void *user)
@@ -318,6 +319,7 @@ static void use_config(memo_client *c)
     memo_config *g = NULL;
     memo_config_facts facts = MEMO_INIT(memo_config_facts);
     char origin[256];
+    (void)good("memo_client_wait", memo_client_wait(c, memo__load(&oom.failed) ? 20 : 5000, NULL)); /* one of the sources is behind a URL */
     if (!good("memo_config_watch", memo_config_watch(c, "db", 1)) || !good("memo_config_acquire", memo_config_acquire(c, &g)))
         return;
     (void)good("memo_config_get_facts", memo_config_get_facts(g, &facts));
@@ -534,10 +536,10 @@ int main(void)
         return 1;
     (void)setenv("XDG_RUNTIME_DIR", directory, 1);
     (void)snprintf(registry, sizeof registry, "file://%s/registry?sync=off", directory);
-    (void)snprintf(config, sizeof config, "file://%s/app.json,env:OOMTEST_", directory);
+    (void)snprintf(config, sizeof config, "file://%s/app.json,http://127.0.0.1:%u/app.json,env:OOMTEST_", directory, server.port);
     (void)snprintf(list, sizeof list, "%s/app.json", directory);
     FILE *f = fopen(list, "w");
-    if (!f || fputs("{ \"db\": { \"url\": \"x\", \"max\": 5 } }", f) < 0 || fclose(f) != 0)
+    if (!f || fputs("{ \"db\": { \"url\": \"y\", \"max\": 5 } }", f) < 0 || fclose(f) != 0)
         return 1;
     (void)setenv("OOMTEST_DB_MAX", "10", 1);
     (void)snprintf(list, sizeof list, "static:todo=127.0.0.1:%u|127.0.0.1:%u", server.port, server.port);

@@ -7,8 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 #include "client/client.h"
+#include "tests/unit/net/peer.h"
 
 static memo_client *client;
+
+/* One answer that ends before it should. */
+static void serve_half(struct line *l)
+{
+    if (line_read(l))
+        line_say(l, l->peer->text, strlen(l->peer->text));
+}
 
 static void started(const char *config)
 {
@@ -379,6 +387,69 @@ START_TEST(test_a_damaged_copy)
 }
 END_TEST
 
+/* ---- over HTTP ---- */
+
+static struct peer peer;
+
+#define SAYS(more, length, body) "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" more "Content-Length: " length "\r\n\r\n" body
+
+static void start_http(const char *scheme, const char *more)
+{
+    char urls[256];
+    memo_error e = MEMO_INIT(memo_error);
+    (void)snprintf(urls, sizeof urls, "%s://127.0.0.1:%u/app.json %s", scheme, peer.port, more);
+    client = stage_client("config", urls);
+    ck_assert_int_eq(memo_client_set(client, "config_interval", "1s", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(client, "ca_file", scheme[4] ? stage_path("ca.pem") : NULL, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_config_watch(client, "", 1), MEMO_OK);
+    ck_assert_msg(memo_client_start(client, &e) == MEMO_OK, "%s", e.message);
+}
+
+START_TEST(test_behind_a_url)
+{
+    char origin[200];
+    memo_error e = MEMO_INIT(memo_error);
+    peer_start_tls(&peer, serve_text, SAYS("ETag: \"v7\"\r\n", "12", "{\"a\":\n\"one\"}"), stage_path("ca.pem"));
+    ck_assert_int_eq(setenv("CTEST_B", "two", 1), 0);
+    start_http("https", "env:CTEST_");
+    ck_assert_msg(memo_client_wait(client, 10000, &e) == MEMO_OK, "%s", e.message);
+    ck_assert_str_eq(text_now("a"), "one");
+    ck_assert_str_eq(text_now("b"), "two");
+    memo_config *g = now();
+    ck_assert_int_eq(memo_config_get_origin(g, "a", origin, sizeof origin), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(origin, "/app.json etag \"v7\", line 2"));
+    memo_config_release(g);
+    ck_assert_uint_eq(facts_now().revision, 1);
+    ck_assert_int_eq(facts_now().state, MEMO_VIEW_LIVE);
+    (void)unsetenv("CTEST_B");
+    memo_client_free(client);
+    peer_stop(&peer);
+    stage_dir_remove();
+}
+END_TEST
+
+/* Half of a configuration is none: what the environment says is not told before the server has spoken. */
+START_TEST(test_a_server_that_breaks_off)
+{
+    memo_error e = MEMO_INIT(memo_error);
+    peer_start(&peer, "127.0.0.1", serve_half, SAYS("", "100", "{\"a\":1}"));
+    ck_assert_int_eq(setenv("CTEST_B", "two", 1), 0);
+    start_http("http", "env:CTEST_");
+    ck_assert_int_eq(facts_now().state, MEMO_VIEW_EMPTY);
+    ck_assert_uint_eq(facts_now().revision, 0);
+    memo_event event = stage_event(client, MEMO_EVENT_CONFIG, NULL);
+    ck_assert_int_eq(event.status, MEMO_E_UNREACHABLE);
+    ck_assert_ptr_nonnull(strstr(event.subject, "/app.json"));
+    ck_assert_str_eq(text_now("b"), "(none)");
+    ck_assert_int_eq(memo_client_wait(client, 0, &e), MEMO_E_TIMEOUT);
+    ck_assert_ptr_nonnull(strstr(e.message, "/app.json"));
+    (void)unsetenv("CTEST_B");
+    memo_client_free(client);
+    peer_stop(&peer);
+    stage_dir_remove();
+}
+END_TEST
+
 Suite *suite_client_config(void)
 {
     Suite *s = suite_create("client/config");
@@ -396,6 +467,8 @@ Suite *suite_client_config(void)
     tcase_add_test(t, test_cold_start_without_the_source);
     tcase_add_test(t, test_the_check_and_the_last_good);
     tcase_add_test(t, test_a_damaged_copy);
+    tcase_add_test(t, test_behind_a_url);
+    tcase_add_test(t, test_a_server_that_breaks_off);
     suite_add_tcase(s, t);
     return s;
 }
