@@ -19,12 +19,13 @@ typedef struct memo_config_facts {
     size_t size;         /* MEMO_INIT(memo_config_facts) */
     uint64_t revision;   /* another one for every change of any value, from 1; 0: not every source has been read yet */
     int64_t age_max_ms;  /* it may be older than the truth by at most so much; -1: unproven (a source's last good copy, of another boot) */
-    int32_t state;       /* as a view's: MEMO_VIEW_EMPTY (not read yet), _LIVE, _STALE (a source cannot be read, or says something bad), _CACHED (a source's last good copy) */
+    int32_t state;       /* as a view's: MEMO_VIEW_EMPTY (not read yet), _LIVE, _STALE (a source cannot be read, or says something bad),
+                          * _CACHED (of a source the last good copy) */
     uint32_t count;      /* values */
 } memo_config_facts;
 
-/** The values of now. Until every source has been read once (memo_client_wait waits for that), it is empty: half of a configuration is none. Without the
- * setting `config` it is empty, too, and live. Costs no allocation.
+/** The values of now. Until every source has been read once (memo_client_wait waits for that), it is empty: half of a configuration is none. Without
+ * the setting `config` it is empty, too, and live. Costs no allocation.
  *
  * ```c
  * memo_config *g;
@@ -66,7 +67,8 @@ MEMO_API int64_t memo_config_get_int(const memo_config *g, const char *key, int6
  * Since: 0.1 */
 MEMO_API int memo_config_get_bool(const memo_config *g, const char *key, int otherwise);
 
-/** A value as a duration in milliseconds: "250ms", "5s", "1h"; a bare number is milliseconds; what is finer is cut. `otherwise` if there is none, or it is not one.
+/** A value as a duration in milliseconds: "250ms", "5s", "1h"; a bare number is milliseconds; what is finer is cut. `otherwise` if there is none, or
+ * it is not one.
  *
  * Threads: any. Never waits, never allocates.
  * Since: 0.1 */
@@ -78,13 +80,15 @@ MEMO_API int64_t memo_config_get_ms(const memo_config *g, const char *key, int64
  * Since: 0.1 */
 MEMO_API int64_t memo_config_get_bytes(const memo_config *g, const char *key, int64_t otherwise);
 
-/** A value as a number, with a fraction or not: "0.25", "1e3"; `otherwise` if there is none, or it is not one. The decimal point is a point in every locale.
+/** A value as a number, with a fraction or not: "0.25", "1e3"; `otherwise` if there is none, or it is not one. The decimal point is a point in every
+ * locale.
  *
  * Threads: any. Never waits, never allocates.
  * Since: 0.1 */
 MEMO_API double memo_config_get_number(const memo_config *g, const char *key, double otherwise);
 
-/** Is there such a value, and is it of that type? The error names the key, and the file and line where it stands: for checks (memo_config_check_set) and for start-up.
+/** Is there such a value, and is it of that type? The error names the key, and the file and line where it stands: for checks (memo_config_check_set)
+ * and for start-up.
  *
  * type: "text", "int", "bool", "duration", "bytes" or "number".
  * Threads: any.
@@ -100,8 +104,8 @@ MEMO_MUST memo_status memo_config_expect(const memo_config *g, const char *key, 
  * Since: 0.1 */
 MEMO_MUST memo_status memo_config_get_origin(const memo_config *g, const char *key, char *buf, size_t n);
 
-/** Is the value a secret, which no log, event or terminal should show (1), or not (0)? By its name (password, passwd, secret, token, credential, api key, private
- * key), by its value (an URL with a password in it), or because the setting `config_secrets` says so.
+/** Is the value a secret, which no log, event or terminal should show (1), or not (0)? By its name (password, passwd, secret, token, credential, api
+ * key, private key), by its value (an URL with a password in it), or because the setting `config_secrets` says so.
  *
  * Threads: any.
  * Since: 0.1 */
@@ -124,8 +128,8 @@ MEMO_API const char *memo_config_get_key(const memo_config *g, const char *prefi
  * Since: 0.1 */
 MEMO_MUST memo_status memo_config_get_facts(const memo_config *g, memo_config_facts *out);
 
-/** Asks, or stops asking, for an event (MEMO_EVENT_CONFIG) at every change of a value at or below `prefix`: one event for one change of the snapshot, whose
- * subject is the key, if it is one, and else the prefix. Loss and return of a source, and what it says that is bad, are always events.
+/** Asks, or stops asking, for an event (MEMO_EVENT_CONFIG) at every change of a value at or below `prefix`: one event for one change of the snapshot,
+ * whose subject is the key, if it is one, and else the prefix. Loss and return of a source, and what it says that is bad, are always events.
  *
  * prefix: "" or NULL: everything. At most 64 at once.
  * on: 1 or 0.
@@ -135,12 +139,14 @@ MEMO_MUST memo_status memo_config_get_facts(const memo_config *g, memo_config_fa
  * Since: 0.1 */
 MEMO_MUST memo_status memo_config_watch(memo_client *c, const char *prefix, int on);
 
-/** Looks at a snapshot that is about to be published: 0 lets it pass, anything else refuses it, and `why` (an empty text of `n` bytes at first) says why. The one before
- * then stays; the refusal is counted, logged, and told as an event. The candidate is borrowed. May call anything but memo_client_free. */
+/** Looks at a snapshot that is about to be published: 0 lets it pass, anything else refuses it, and `why` (an empty text of `n` bytes at first) says
+ * why. The one before then stays; the refusal is counted, logged, and told as an event. The candidate is borrowed. May call anything but
+ * memo_client_free. */
 typedef int memo_config_check_fn(const memo_config *candidate, char *why, size_t n, void *user);
 
-/** Sets the check that every snapshot has to pass before anybody sees it, from now on; NULL: none. Set before memo_client_start, it sees the first one, too: on the
- * thread of that function, which fails with MEMO_E_SETTING if it is refused and no last good state passes. All later ones are seen by the engine thread, never under a lock.
+/** Sets the check that every snapshot has to pass before anybody sees it, from now on; NULL: none. Set before memo_client_start, it sees the first
+ * one, too: on the thread of that function, which fails with MEMO_E_SETTING if it is refused and no last good state passes. All later ones are seen
+ * by the engine thread, never under a lock.
  *
  * user: handed to `f` as it is.
  * Threads: any; returns after the check before is no longer in use (from within a check: at once).

@@ -40,7 +40,6 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     c->alloc = a;
     c->host = &memo__host_linux;
     c->events.fd = -1;
-    c->owner.rules.dir = -1;
     c->shared.lines_end = &c->shared.lines;
     c->shared.ended_end = &c->shared.ended;
     c->shared.finished_end = &c->shared.finished;
@@ -163,6 +162,22 @@ static memo_status world_open(memo_client *c)
     c->world.retire = memo__engine_retire;
     c->world.user = c;
     return memo__ring_init(&c->alloc, &c->world.ring, memo__setting_count(s, MEMO__SETTING_EXPLAIN_RING));
+}
+
+struct memo__document_ground memo__client_ground(memo_client *c, struct memo__engine *g, const char *kind, memo_status bad, size_t most)
+{
+    const struct memo__settings *s = &c->settings;
+    return (struct memo__document_ground){
+        .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .dns = g->dns, .http = c->http, .async = &c->owner.async,
+        .kind = kind, .bad = bad, .most = most,
+        .cache_on = memo__setting_bool(s, MEMO__SETTING_CACHE),
+        .cache_dir = memo__setting_text(s, MEMO__SETTING_CACHE_DIR),
+        .cache_max_age = memo__setting_ns(s, MEMO__SETTING_CACHE_MAX_AGE),
+        .poll = memo__setting_ns(s, MEMO__SETTING_RULES_POLL),
+        .interval = memo__setting_ns(s, MEMO__SETTING_CONFIG_INTERVAL),
+        .timeout = memo__setting_ns(s, MEMO__SETTING_CONFIG_TIMEOUT),
+        .connect_timeout_ms = memo__setting_ns(s, MEMO__SETTING_HTTP_CONNECT_TIMEOUT) / MEMO__MS,
+    };
 }
 
 /* What start opens, in order; whatever fails leaves the rest to memo_client_free. */
@@ -406,5 +421,7 @@ void memo__client_after_fork(memo_client *c)
     memo__registrations_after_fork(c);
     if (c->owner.watch)
         memo__watch_forked(c->owner.watch);
+    if (c->owner.rules.document)
+        memo__document_forked(c->owner.rules.document);
     memo__config_after_fork(c);
 }

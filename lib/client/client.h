@@ -49,14 +49,8 @@ struct memo_registration {
 /* The rules document in force, and where it comes from. With the turn. */
 struct memo__rules_source {
     struct memo__rules *now;         /* held by plans too: counted in rules_refs */
-    char *path;                      /* NULL: inline or none */
-    int dir;                         /* descriptor of its directory, -1: none */
-    struct memo__dirwatch_item item;
-    struct memo__timer poll;
-    uint64_t hash;                   /* of the text seen last, good or bad */
+    struct memo__document *document; /* NULL: inline or none */
     uint64_t revision;
-    memo_status unreadable;          /* as it was told last */
-    bool bad;                        /* what was seen last did not compile: the one before stays */
 };
 
 /* One source of configuration values. With the turn. */
@@ -151,12 +145,15 @@ memo_status memo__services_replan(memo_client *c, struct memo__rules *rules);
 /* In a forked child, with the turn. */
 void memo__services_after_fork(memo_client *c);
 
+/* What a document of this client stands on. With the turn. */
+struct memo__engine;
+struct memo__document_ground memo__client_ground(memo_client *c, struct memo__engine *g, const char *kind, memo_status bad, size_t most);
+
 /* rules.c, with the turn */
 memo_status memo__rules_open(memo_client *c, memo_error *e);
 void memo__rules_close(memo_client *c);
 
 /* metrics.c, with the turn: all clients in one text. w is called with the turn, too: it only collects. */
-struct memo__engine;
 memo_status memo__metrics_write_all(struct memo__engine *g, memo_write_fn *w, void *user);
 
 /* config.c, with the turn */

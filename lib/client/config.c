@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.c: the configuration values of a client: its sources laid over each other, published as one snapshot, read without waiting.
  *
- *   document --text--> part --all sources known?--> candidate --the program's check, if it has one--> published: next snapshot, events for watched prefixes, the parts are in force
- *                        \--mistakes--> event, log line       \--refused--> event, log line, count;   the snapshot before stays, whole
+ *   document --text--> part --all sources known?--> candidate --the program's check--> published: the parts are in force, events for watched prefixes
+ *                        \--mistakes--> event, log line                       \--refused--> event, log line, count; the snapshot before stays, whole
  *
- * A snapshot is one state of all sources: until each of them has been read (or is provably not there), nothing is published. Readers take it in a reader's section and count it; the engine's own
- * reference is given back after a grace period. */
+ * A snapshot is one state of all sources: until each of them has been read (or is provably not there), nothing is published. Readers take it in a
+ * reader's section and count it; the engine's own reference is given back after a grace period. */
 #define _GNU_SOURCE
 #include <memo/config.h>
 #include <pthread.h>
@@ -33,7 +33,8 @@ _Static_assert(offsetof(struct memo_config, retired) == 0, "what is retired is t
 /* What the newest snapshot is worth: as the worst of its sources. */
 static void tell_worth(memo_client *c)
 {
-    static const int order[] = { [MEMO_VIEW_EMPTY] = 3, [MEMO_VIEW_LIVE] = 0, [MEMO_VIEW_STALE] = 1, [MEMO_VIEW_PROTECTED] = 1, [MEMO_VIEW_CACHED] = 2 };
+    static const int order[] = { [MEMO_VIEW_EMPTY] = 3, [MEMO_VIEW_LIVE] = 0, [MEMO_VIEW_STALE] = 1, [MEMO_VIEW_PROTECTED] = 1,
+                                 [MEMO_VIEW_CACHED] = 2 };
     memo__instant confirmed = MEMO__NEVER;
     int32_t state = MEMO_VIEW_LIVE;
     bool unproven = false;
@@ -75,7 +76,8 @@ static void tell_watchers(memo_client *c, const memo_config *before, const memo_
         if (x.count == 1)
             memo__client_event(c, MEMO_EVENT_CONFIG, "", x.key, MEMO_OK, after->revision, "%s has changed", x.key);
         else if (x.count)
-            memo__client_event(c, MEMO_EVENT_CONFIG, "", w->prefix, MEMO_OK, after->revision, "%u values have changed, the first is %s", x.count, x.key);
+            memo__client_event(c, MEMO_EVENT_CONFIG, "", w->prefix, MEMO_OK, after->revision, "%u values have changed, the first is %s", x.count,
+                               x.key);
     }
 }
 
@@ -167,7 +169,8 @@ static memo_status propose(memo_client *c, memo_error *e)
         layers[i].part = s->next ? s->next : s->part ? s->part : &nothing;
         layers[i].name = s->next ? s->next_name : s->name;
     }
-    memo_status wrong = memo__config_new(&c->alloc, c->host, layers, o->count, memo__setting_text(&c->settings, MEMO__SETTING_CONFIG_SECRETS), o->seed, &g, e);
+    memo_status wrong = memo__config_new(&c->alloc, c->host, layers, o->count, memo__setting_text(&c->settings, MEMO__SETTING_CONFIG_SECRETS),
+                                         o->seed, &g, e);
     if (wrong != MEMO_OK)
         return wrong;
     memo__lock_take(&c->shared.lock);
@@ -314,9 +317,10 @@ static memo_status on_text(void *user, struct memo__text text, memo_error *e)
     if (status == MEMO_OK || status == MEMO_E_NO_MEMORY)
         return status;
     c->owner.config.refused++;
-    memo__client_event(c, MEMO_EVENT_CONFIG, "", where, status, c->owner.config.published, "line %d, column %d: %s%s%s", (int)wrong.line, (int)wrong.column, wrong.path,
-                       wrong.path[0] ? ": " : "", wrong.message);
-    memo__client_log(c, MEMO_LOG_ERROR, "%s:%d:%d: %s%s%s: the configuration in force stays", where, (int)wrong.line, (int)wrong.column, wrong.path, wrong.path[0] ? ": " : "", wrong.message);
+    memo__client_event(c, MEMO_EVENT_CONFIG, "", where, status, c->owner.config.published, "line %d, column %d: %s%s%s", (int)wrong.line,
+                       (int)wrong.column, wrong.path, wrong.path[0] ? ": " : "", wrong.message);
+    memo__client_log(c, MEMO_LOG_ERROR, "%s:%d:%d: %s%s%s: the configuration in force stays", where, (int)wrong.line, (int)wrong.column, wrong.path,
+                     wrong.path[0] ? ": " : "", wrong.message);
     return status;
 }
 
@@ -364,7 +368,8 @@ static memo_status source_open(struct memo__config_source *s, const char *url, c
     status = memo__document_start(s->document, &wrong);
     if (status == MEMO_E_IO || status == MEMO_E_UNREACHABLE) {
         if (status == MEMO_E_IO)
-            memo__client_log(s->client, MEMO_LOG_WARN, "configuration %s %s: nothing comes from it until it can be read", s->document->url, wrong.message);
+            memo__client_log(s->client, MEMO_LOG_WARN, "configuration %s %s: nothing comes from it until it can be read", s->document->url,
+                             wrong.message);
         return MEMO_OK;
     }
     if (status != MEMO_OK && e)
@@ -414,14 +419,7 @@ static memo_status first_snapshot(memo_client *c, memo_error *e)
 memo_status memo__config_open(memo_client *c, memo_error *e)
 {
     struct memo__engine *g = memo__turn_take();
-    const struct memo__settings *set = &c->settings;
-    struct memo__document_ground ground = { .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .kind = "config", .bad = MEMO_E_SETTING,
-                                            .most = MEMO__CONFIG_BYTES_MAX, .cache_on = memo__setting_bool(set, MEMO__SETTING_CACHE),
-                                            .cache_dir = memo__setting_text(set, MEMO__SETTING_CACHE_DIR),
-                                            .cache_max_age = memo__setting_ns(set, MEMO__SETTING_CACHE_MAX_AGE), .poll = memo__setting_ns(set, MEMO__SETTING_RULES_POLL),
-                                            .dns = g->dns, .http = c->http, .async = &c->owner.async, .interval = memo__setting_ns(set, MEMO__SETTING_CONFIG_INTERVAL),
-                                            .timeout = memo__setting_ns(set, MEMO__SETTING_CONFIG_TIMEOUT),
-                                            .connect_timeout_ms = memo__setting_ns(set, MEMO__SETTING_HTTP_CONNECT_TIMEOUT) / MEMO__MS };
+    struct memo__document_ground ground = memo__client_ground(c, g, "config", MEMO_E_SETTING, MEMO__CONFIG_BYTES_MAX);
     (void)c->host->random(c->host->user, &c->owner.config.seed, sizeof c->owner.config.seed);
     memo_status s = first_snapshot(c, e);
     if (s == MEMO_OK) {
@@ -588,8 +586,8 @@ memo_status memo_config_expect(const memo_config *g, const char *key, const char
 {
     static const struct { const char *name; uint8_t bit; const char *as; } types[] = {
         { "text", 0, "a text" }, { "int", MEMO__CONFIG_IS_INT, "a whole number" }, { "bool", MEMO__CONFIG_IS_BOOL, "true or false" },
-        { "duration", MEMO__CONFIG_IS_DURATION, "a duration such as \"250ms\", \"5s\", \"1h\"" }, { "bytes", MEMO__CONFIG_IS_BYTES, "a size such as \"64KiB\", \"16MiB\"" },
-        { "number", MEMO__CONFIG_IS_NUMBER, "a number" },
+        { "duration", MEMO__CONFIG_IS_DURATION, "a duration such as \"250ms\", \"5s\", \"1h\"" },
+        { "bytes", MEMO__CONFIG_IS_BYTES, "a size such as \"64KiB\", \"16MiB\"" }, { "number", MEMO__CONFIG_IS_NUMBER, "a number" },
     };
     size_t i = 0;
     while (i < sizeof types / sizeof *types && (!type || strcmp(types[i].name, type) != 0))
@@ -602,7 +600,8 @@ memo_status memo_config_expect(const memo_config *g, const char *key, const char
     if ((v->types & types[i].bit) == types[i].bit)
         return MEMO_OK;
     const char *file = g->text + v->origin;
-    return memo__fail_at(e, MEMO_E_SETTING, strncmp(file, "file ", 5) == 0 ? file + 5 : file, v->line, 0, key, "%s = \"%.64s\" is not %s", key, v->secret ? "(secret)" : g->text + v->text, types[i].as);
+    return memo__fail_at(e, MEMO_E_SETTING, strncmp(file, "file ", 5) == 0 ? file + 5 : file, v->line, 0, key, "%s = \"%.64s\" is not %s", key,
+                         v->secret ? "(secret)" : g->text + v->text, types[i].as);
 }
 
 memo_status memo_config_get_origin(const memo_config *g, const char *key, char *buf, size_t n)

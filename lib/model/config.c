@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.c: parts laid over each other, and the snapshot that comes of it.
  *
- *   all items of all parts --sort by key, then by place--> of each key the last one wins --> values, in the order of their keys; slots: an open-addressing hash, half empty
+ *   all items of all parts --sort by key, then by place--> of each key the last one wins --> values, in the order of their keys
+ *                                                                                           slots: an open-addressing hash, half empty
  *
- * Keys are hashed eight bytes at a time, with a seed of this process: a lookup is bound by the latency of the hash, and a document must not be able to make its keys collide. */
+ * Keys are hashed eight bytes at a time, with a seed of this process: a lookup is bound by the latency of the hash, and a document must not be able
+ * to make its keys collide. */
 #define _GNU_SOURCE
 #include "model/config.h"
 #include <locale.h>
@@ -83,7 +85,8 @@ bool memo__config_below(const memo_config *g, uint32_t i, struct memo__text pref
 {
     prefix = bare(prefix);
     struct memo__text key = i < g->count ? key_of(g, i) : (struct memo__text){ "", 0 };
-    return i < g->count && key.n >= prefix.n && memcmp(key.at, prefix.at, prefix.n) == 0 && (!prefix.n || key.n == prefix.n || key.at[prefix.n] == '.');
+    return i < g->count && key.n >= prefix.n && memcmp(key.at, prefix.at, prefix.n) == 0 && (!prefix.n || key.n == prefix.n ||
+                                                                                             key.at[prefix.n] == '.');
 }
 
 int memo__config_order(struct memo__text a, struct memo__text b)
@@ -159,8 +162,8 @@ static bool below(struct memo__text key, struct memo__text list)
     return key.n > list.n && key.at[list.n] == '.' && memcmp(key.at, list.at, list.n) == 0;
 }
 
-/* Who wins: of each key the last; of what is below an array or a null, only what that source or a later one says. Keys below one follow it at once, so those around a key are a short stack.
- * Leaves the winners in front. */
+/* Who wins: of each key the last; of what is below an array or a null, only what that source or a later one says. Keys below one follow it at once,
+ * so those around a key are a short stack. Leaves the winners in front. */
 static uint32_t winners(struct pick *picks, uint32_t total)
 {
     enum { DEPTH = MEMO__JSON_DEPTH_MAX };
@@ -322,7 +325,9 @@ static memo_config *config_alloc(const struct memo__alloc *a, const struct memo_
         return NULL;
     while (slots < 2 * count)
         slots *= 2;
-    *g = (memo_config){ .alloc = *a, .host = h, .refs = 1, .seed = memo__mix64(seed), .mask = slots - 1, .confirmed = MEMO__NEVER, .state = MEMO_VIEW_LIVE };
+    *g = (memo_config){ .alloc = *a, .host = h, .refs = 1, .seed = memo__mix64(seed), .mask = slots - 1 };
+    g->confirmed = MEMO__NEVER;
+    g->state = MEMO_VIEW_LIVE;
     g->slots = memo__get_array(a, slots, sizeof *g->slots);
     g->values = memo__get_array(a, (size_t)count + 1, sizeof *g->values);
     g->text = memo__get(a, text + 1);
@@ -342,7 +347,8 @@ static size_t text_of(const struct memo__config_layer *layers, const struct pick
     return n;
 }
 
-memo_status memo__config_new(const struct memo__alloc *a, const struct memo__host *h, const struct memo__config_layer *layers, uint32_t count, const char *secrets, uint64_t seed,
+memo_status memo__config_new(const struct memo__alloc *a, const struct memo__host *h, const struct memo__config_layer *layers, uint32_t count,
+                             const char *secrets, uint64_t seed,
                              memo_config **out, memo_error *e)
 {
     size_t total = 0, text = 0;

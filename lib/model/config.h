@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.h: an application's configuration as plain data.
  *
- *   text or environment --parse--> part: one source's values, each with its line --laid over each other, later ones win--> memo_config: an immutable snapshot
+ *   text or environment --parse--> part: one source's values, each with its line
+ *   parts --laid over each other, later ones win--> memo_config: an immutable snapshot
  *
  *   { "db": { "url": "x", "hosts": ["a", "b"] } }   is   db.url = x, db.hosts.0 = a, db.hosts.1 = b
  *
- * A null unsets a key, and what is below it, of the sources before; an array replaces that of a source before as a whole. A snapshot's lookup is one hash and one comparison: all that a value can be read as is worked
- * out when it is built. */
+ * A null unsets a key, and what is below it, of the sources before; an array replaces that of a source before as a whole. A snapshot's lookup is one
+ * hash and one comparison: all that a value can be read as is worked out when it is built. */
 #ifndef MEMO__MODEL_CONFIG_H
 #define MEMO__MODEL_CONFIG_H
 #include <memo/config.h>
@@ -38,10 +39,13 @@ struct memo__config_part {
 enum memo__config_format { MEMO__CONFIG_JSON, MEMO__CONFIG_PROPERTIES };
 enum memo__config_format memo__config_format_of(const char *path); /* by its end: ".properties", else JSON */
 
-/* MEMO_OK, MEMO_E_SETTING (e says file, line, column and key), MEMO_E_NO_MEMORY. A text without any value but blanks is a mistake: a document that says nothing reads {}. */
-memo_status memo__config_parse(const struct memo__alloc *a, enum memo__config_format format, struct memo__text text, const char *file, struct memo__config_part **out, memo_error *e);
+/* MEMO_OK, MEMO_E_SETTING (e says file, line, column and key), MEMO_E_NO_MEMORY. A text without any value but blanks is a mistake: a document that
+ * says nothing reads {}. */
+memo_status memo__config_parse(const struct memo__alloc *a, enum memo__config_format format, struct memo__text text, const char *file,
+                               struct memo__config_part **out, memo_error *e);
 /* APP_DB_URL of the prefix "APP_" is db.url; two underlines are one underline of the key. variables: as environ(7). */
-memo_status memo__config_environment(const struct memo__alloc *a, struct memo__text prefix, const char *const *variables, struct memo__config_part **out, memo_error *e);
+memo_status memo__config_environment(const struct memo__alloc *a, struct memo__text prefix, const char *const *variables,
+                                     struct memo__config_part **out, memo_error *e);
 void memo__config_part_free(struct memo__config_part *p);   /* NULL is welcome */
 static inline const char *memo__config_part_text(const struct memo__config_part *p, uint32_t at) { return p->text + at; }
 
@@ -82,16 +86,19 @@ struct memo_config {
 /* A source in its place; later ones win. */
 struct memo__config_layer {
     const struct memo__config_part *part;
-    const char *name;                       /* "file /etc/app.json", "https://config/app.json etag \"7\""; the environment's values name their variables instead */
+    const char *name;                       /* "file /etc/app.json", "https://config/app.json etag \"7\""; variables are named instead */
 };
 
-/* secrets: further keys to hide, separated by commas or blanks. MEMO_OK, MEMO_E_NO_MEMORY, MEMO_E_SETTING (more than MEMO__CONFIG_KEYS_MAX keys). refs is 1. */
-memo_status memo__config_new(const struct memo__alloc *a, const struct memo__host *h, const struct memo__config_layer *layers, uint32_t count, const char *secrets, uint64_t seed,
+/* secrets: further keys to hide, separated by commas or blanks. MEMO_OK, MEMO_E_NO_MEMORY, MEMO_E_SETTING (more than MEMO__CONFIG_KEYS_MAX keys).
+ * refs is 1. */
+memo_status memo__config_new(const struct memo__alloc *a, const struct memo__host *h, const struct memo__config_layer *layers, uint32_t count,
+                             const char *secrets, uint64_t seed,
                              memo_config **out, memo_error *e);
 memo_config *memo__config_hold(memo_config *g);
 void memo__config_drop(memo_config *g);                     /* NULL is welcome */
 const struct memo__config_value *memo__config_find(const memo_config *g, const char *key);
-/* The first value whose key is `prefix` or below it ("db" is before db.url, and not before dbs), or count. "" is before everything; a final dot is no matter. */
+/* The first value whose key is `prefix` or below it ("db" is before db.url, and not before dbs), or count. "" is before everything; a final dot is no
+ * matter. */
 uint32_t memo__config_first(const memo_config *g, struct memo__text prefix);
 bool memo__config_below(const memo_config *g, uint32_t i, struct memo__text prefix);
 /* Is it a password by its name, or by the looks of its value ("scheme://user:word@")? */

@@ -89,7 +89,8 @@ static const char *wrong_key(struct memo__text key)
     return memo__utf8_valid(key) ? NULL : "a key is not UTF-8";
 }
 
-static memo_status add(struct memo__config_part *p, const struct place *at, struct memo__text key, struct memo__text value, int32_t line, int32_t column, enum memo__config_kind kind)
+static memo_status add(struct memo__config_part *p, const struct place *at, struct memo__text key, struct memo__text value, int32_t line,
+                       int32_t column, enum memo__config_kind kind)
 {
     char shown[MEMO__CONFIG_KEY_MAX];
     const char *why = wrong_key(key);
@@ -139,7 +140,8 @@ static memo_status part_end(struct memo__config_part *p, const struct place *at)
     for (uint32_t i = 0; i < p->count && s == MEMO_OK; i++) {
         p->items[i] = all[i].item;
         if (i && memo__text_same(all[i].key, all[i - 1].key))
-            s = memo__fail_at(at->e, MEMO_E_SETTING, at->file, all[i].item.line, 0, all[i].key.at, all[i].item.line ? "this key is given twice: in line %d, too" : "this key is given twice",
+            s = memo__fail_at(at->e, MEMO_E_SETTING, at->file, all[i].item.line, 0, all[i].key.at,
+                              all[i].item.line ? "this key is given twice: in line %d, too" : "this key is given twice",
                               (int)all[i - 1].item.line);
     }
     memo__drop(&p->alloc, all);
@@ -190,7 +192,8 @@ static bool key_push(struct walk *w, struct memo__text part)
 static memo_status put_node(struct walk *w, const struct memo__json_node *n)
 {
     int32_t column = column_at(w, n->at);
-    enum memo__config_kind kind = n->type == MEMO__JSON_NULL ? MEMO__CONFIG_NULL : n->type == MEMO__JSON_ARRAY ? MEMO__CONFIG_LIST : MEMO__CONFIG_VALUE;
+    enum memo__config_kind kind = n->type == MEMO__JSON_NULL ? MEMO__CONFIG_NULL : n->type == MEMO__JSON_ARRAY ? MEMO__CONFIG_LIST
+        : MEMO__CONFIG_VALUE;
     struct memo__text value = { "", 0 };
     if (n->type == MEMO__JSON_BOOL)
         value = n->truth ? MEMO__TEXT("true") : MEMO__TEXT("false");
@@ -297,7 +300,8 @@ static size_t utf8(uint32_t c, char *to)
         return to[0] = (char)(0xc0 | c >> 6), to[1] = (char)(0x80 | (c & 0x3f)), 2;
     if (c < 0x10000)
         return to[0] = (char)(0xe0 | c >> 12), to[1] = (char)(0x80 | (c >> 6 & 0x3f)), to[2] = (char)(0x80 | (c & 0x3f)), 3;
-    return to[0] = (char)(0xf0 | c >> 18), to[1] = (char)(0x80 | (c >> 12 & 0x3f)), to[2] = (char)(0x80 | (c >> 6 & 0x3f)), to[3] = (char)(0x80 | (c & 0x3f)), 4;
+    to[0] = (char)(0xf0 | c >> 18), to[1] = (char)(0x80 | (c >> 12 & 0x3f)), to[2] = (char)(0x80 | (c >> 6 & 0x3f));
+    return to[3] = (char)(0x80 | (c & 0x3f)), 4;
 }
 
 /* \uXXXX, and a pair of surrogates as one character. at: behind the u. How many bytes were read; 0: not one. */
@@ -401,14 +405,16 @@ static bool says_nothing(struct memo__text t)
     return !t.n;
 }
 
-memo_status memo__config_parse(const struct memo__alloc *a, enum memo__config_format format, struct memo__text text, const char *file, struct memo__config_part **out, memo_error *e)
+memo_status memo__config_parse(const struct memo__alloc *a, enum memo__config_format format, struct memo__text text, const char *file,
+                               struct memo__config_part **out, memo_error *e)
 {
     const struct place at = { file, e };
     *out = NULL;
     if (text.n > MEMO__CONFIG_BYTES_MAX)
         return memo__fail_at(e, MEMO_E_SETTING, file, 0, 0, NULL, "%zu bytes, at most %u are read", text.n, MEMO__CONFIG_BYTES_MAX);
     if (says_nothing(text))
-        return memo__fail_at(e, MEMO_E_SETTING, file, 1, 1, NULL, "the document is empty: one that says nothing reads %s", format == MEMO__CONFIG_JSON ? "{}" : "#");
+        return memo__fail_at(e, MEMO_E_SETTING, file, 1, 1, NULL, "the document is empty: one that says nothing reads %s",
+                             format == MEMO__CONFIG_JSON ? "{}" : "#");
     struct memo__config_part *p = part_new(a);
     memo_status s = p ? MEMO_OK : no_memory(&at);
     if (s == MEMO_OK)
@@ -455,7 +461,8 @@ static memo_status put_variable(struct memo__config_part *p, struct memo__text n
     return s;
 }
 
-memo_status memo__config_environment(const struct memo__alloc *a, struct memo__text prefix, const char *const *variables, struct memo__config_part **out, memo_error *e)
+memo_status memo__config_environment(const struct memo__alloc *a, struct memo__text prefix, const char *const *variables,
+                                     struct memo__config_part **out, memo_error *e)
 {
     const struct place at = { NULL, e };
     struct memo__config_part *p = part_new(a);

@@ -17,7 +17,7 @@ SETTING(ADVERTISE, "advertise", TEXT, "", NULL, NULL, NULL, 0,
 SETTING(ZONE, "zone", TEXT, "", NULL, NULL, NULL, 0,
         "Zone or data centre of this process, told in its registrations.")
 SETTING(RULES, "rules", TEXT, "", NULL, NULL, NULL, 0,
-        "Rules document: the path of a file, which is watched, or the document itself, beginning with `{`. Empty: the built-in defaults.")
+        "Rules document: a file (`/etc/rules.json`, `file:///etc/rules.json`), which is watched, a URL (`https://...`), which is asked again, or the document itself, beginning with `{`. Empty: the built-in defaults.")
 SETTING(RULES_POLL, "rules_poll", DURATION, "5s", "100ms", "1h", NULL, 0,
         "How often the files of `rules` and `config` are looked at, beside being told of their changes by the kernel.")
 SETTING(CONFIG, "config", TEXT, "", NULL, NULL, NULL, 0,

@@ -3,8 +3,8 @@
  *
  *   directory --inotify--> look (patient)     timer --poll--> look
  *
- * The directory is watched, not the file: editors and ConfigMaps put a new file under the old name. Told by the kernel, a look is patient with a file that is being replaced: it may be away or
- * empty for a moment, and the next poll asks again. */
+ * The directory is watched, not the file: editors and ConfigMaps put a new file under the old name. Told by the kernel, a look is patient with a file
+ * that is being replaced: it may be away or empty for a moment, and the next poll asks again. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +86,8 @@ static void watch_directory(struct file_document *f)
     const struct memo__document_ground *g = &f->base.ground;
     const char *slash = strrchr(f->path, '/');
     char directory[4096];
-    if (!memo__text_copy(directory, sizeof directory, slash ? (struct memo__text){ f->path, slash == f->path ? 1 : (size_t)(slash - f->path) } : MEMO__TEXT(".")))
+    if (!memo__text_copy(directory, sizeof directory, slash ? (struct memo__text){ f->path, slash == f->path ? 1 : (size_t)(slash - f->path) }
+                         : MEMO__TEXT(".")))
         return;
     if (f->dir < 0)
         f->dir = g->host->open(g->host->user, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);

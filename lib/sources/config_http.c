@@ -3,10 +3,11 @@
  *
  *   WAITING --time--> RESOLVING --addresses--> ASKING --200: a text; 304: unchanged--> WAITING for the interval, a tenth more or less
  *      ^                  |                       |      not connected: the next address
- *      '------------------'-----------------------'--anything else: trouble--> WAITING for 1 s, 2 s, 4 s ... the interval, less up to a half of it, or as long as the server asks
+ *      '------------------'-----------------------'--anything else: trouble--> WAITING for 1 s, 2 s, 4 s ... the interval, less up to a half of it,
+ *                                                                            or as long as the server asks
  *
- * A question names the etag of the text seen last, so that an unchanged text costs no transfer. The name is resolved here, for libcurl never does; redirects are not followed. A page (HTML) is a
- * login, an error or a proxy that speaks for the server: it is trouble, not a text. */
+ * A question names the etag of the text seen last, so that an unchanged text costs no transfer. The name is resolved here, for libcurl never does;
+ * redirects are not followed. A page (HTML) is a login, an error or a proxy that speaks for the server: it is trouble, not a text. */
 #include <stdio.h>
 #include <string.h>
 #include "base/rng.h"
@@ -24,7 +25,7 @@ enum doing { WAITING, RESOLVING, ASKING };
 struct http_document {
     struct memo__document base;
     enum doing doing;
-    struct memo__timer timer;            /* the next question; or, after one, the end of patience. It always runs: moving a timer needs no memory, starting one may */
+    struct memo__timer timer;            /* the next question, or the end of patience. Always runs: moving a timer needs no memory, starting one may */
     struct memo__dns_query *query;
     struct memo__http_run run;
     struct memo__http_answer answer;
@@ -85,7 +86,8 @@ static bool is_page(const struct memo__http_answer *r)
     while (body.n && (body.at[0] == ' ' || body.at[0] == '\n' || body.at[0] == '\r' || body.at[0] == '\t'))
         body.at++, body.n--;
     struct memo__text head = { type ? type : "", type ? strcspn(type, "; ") : 0 };
-    return (body.n && body.at[0] == '<') || memo__text_same_nocase(head, MEMO__TEXT("text/html")) || memo__text_same_nocase(head, MEMO__TEXT("application/xhtml+xml"));
+    return (body.n && body.at[0] == '<') || memo__text_same_nocase(head, MEMO__TEXT("text/html")) ||
+        memo__text_same_nocase(head, MEMO__TEXT("application/xhtml+xml"));
 }
 
 static void take_text(struct http_document *h)
@@ -117,14 +119,16 @@ static void judge(struct http_document *h)
         wait_after_success(h);
         memo__document_unchanged(&h->base, h->sent);
     } else {
-        (void)snprintf(why, sizeof why, "answered %d%s", r->http_status, r->http_status >= 300 && r->http_status < 400 && r->http_status != 304 ? ": redirects are not followed" : "");
+        bool moved = r->http_status / 100 == 3 && r->http_status != 304;
+        (void)snprintf(why, sizeof why, "answered %d%s", r->http_status, moved ? ": redirects are not followed" : "");
         failed(h, r->http_status / 100 == 5 || r->http_status / 100 == 4 ? MEMO_E_UNREACHABLE : MEMO_E_PROTOCOL, r->retry_after_ms, why);
     }
 }
 
 static void on_answer(struct memo__http_run *x, memo_status s, void *user)
 {
-    static const memo_status statuses[] = { [MEMO_OUTCOME_CONNECT_FAILED] = MEMO_E_UNREACHABLE, [MEMO_OUTCOME_RESET] = MEMO_E_UNREACHABLE, [MEMO_OUTCOME_TIMED_OUT] = MEMO_E_TIMEOUT,
+    static const memo_status statuses[] = { [MEMO_OUTCOME_CONNECT_FAILED] = MEMO_E_UNREACHABLE, [MEMO_OUTCOME_RESET] = MEMO_E_UNREACHABLE,
+                                            [MEMO_OUTCOME_TIMED_OUT] = MEMO_E_TIMEOUT,
                                             [MEMO_OUTCOME_PROTOCOL] = MEMO_E_PROTOCOL, [MEMO_OUTCOME_CANCELLED] = MEMO_E_CANCELLED };
     struct http_document *h = user;
     const struct memo__http_answer *r = &h->answer;
@@ -145,7 +149,8 @@ static void ask(struct http_document *h)
 {
     const struct memo__document_ground *g = &h->base.ground;
     struct memo__http_target t = { .address = h->addresses[h->next++], .host = h->host, .port = h->port, .secure = h->secure };
-    struct memo__http_send send = { .path = h->path, .timeout_ns = memo__since(h->until, memo__now(g->host)), .connect_timeout_ms = g->connect_timeout_ms };
+    struct memo__http_send send = { .path = h->path, .timeout_ns = memo__since(h->until, memo__now(g->host)),
+                                    .connect_timeout_ms = g->connect_timeout_ms };
     wait_for(h, ASKING, send.timeout_ns + MEMO__S); /* libcurl is out of patience earlier, and knows why */
     h->sent = memo__boot(g->host);
     (void)memo__text_copy(h->asked_tag, sizeof h->asked_tag, memo__text_of(h->base.seen ? h->base.tag : ""));
@@ -272,7 +277,8 @@ static const char *parse_url(struct http_document *h)
     return memo__http_check_path(h->path, &e) == MEMO_OK ? NULL : "the path has a blank, a control byte or a '#', or is too long";
 }
 
-static memo_status http_open(const struct memo__document_ground *g, const struct memo__document_ops *ops, const char *url, struct memo__document **out, memo_error *e)
+static memo_status http_open(const struct memo__document_ground *g, const struct memo__document_ops *ops, const char *url,
+                             struct memo__document **out, memo_error *e)
 {
     struct http_document *h = memo__get(g->alloc, sizeof *h);
     if (!h || memo__document_init(&h->base, ops, g, url) != MEMO_OK) {

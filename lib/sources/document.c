@@ -4,7 +4,8 @@
  *   EMPTY --text that the owner takes--> LIVE --trouble, or a text that he does not take--> STALE --the same text again, or a good one--> LIVE
  *   EMPTY --last good copy--> CACHED --the same text, or a good one, from the source--> LIVE
  *
- * On disk (cache_text.c) a line of ours stands before the text: when it was confirmed, by the clock of which boot, and its etag, so that the first question to a server may be answered "unchanged". */
+ * On disk (cache_text.c) a line of ours stands before the text: when it was confirmed, by the clock of which boot, and its etag, so that the first
+ * question to a server may be answered "unchanged". */
 #include "sources/document.h"
 #include <memo/log.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@ static const struct memo__document_ops *find(const char *url)
     return NULL;
 }
 
-memo_status memo__document_open(const struct memo__document_ground *g, const char *url, const struct memo__document_sink *sink, struct memo__document **out, memo_error *e)
+memo_status memo__document_open(const struct memo__document_ground *g, const char *url, const struct memo__document_sink *sink,
+                                struct memo__document **out, memo_error *e)
 {
     const struct memo__document_ops *ops = find(url);
     *out = NULL;
@@ -39,7 +41,8 @@ memo_status memo__document_open(const struct memo__document_ground *g, const cha
     return s;
 }
 
-memo_status memo__document_init(struct memo__document *d, const struct memo__document_ops *ops, const struct memo__document_ground *g, const char *url)
+memo_status memo__document_init(struct memo__document *d, const struct memo__document_ops *ops, const struct memo__document_ground *g,
+                                const char *url)
 {
     d->ops = ops;
     d->ground = *g;
@@ -110,7 +113,8 @@ static void note(const struct memo__document *d, int32_t level, const char *what
 
 static struct memo__text_place kept_at(const struct memo__document *d)
 {
-    return (struct memo__text_place){ .alloc = d->ground.alloc, .host = d->ground.host, .directory = d->ground.cache_dir, .kind = d->ground.kind, .key = memo__hash(0, d->url, strlen(d->url)) };
+    return (struct memo__text_place){ .alloc = d->ground.alloc, .host = d->ground.host, .directory = d->ground.cache_dir, .kind = d->ground.kind,
+                                      .key = memo__hash(0, d->url, strlen(d->url)) };
 }
 
 /* "memo-document1 BOOT TIME-NS CONFIRMED\nETAG\n" */
@@ -118,7 +122,8 @@ static size_t write_head(const struct memo__document *d, char *head, size_t size
 {
     struct memo__owner me;
     memo__owner_self(d->ground.host, &me);
-    int n = snprintf(head, size, "memo-document1 %s %llu %lld\n%s\n", me.boot[0] ? me.boot : "-", (unsigned long long)me.time_ns, (long long)d->sent, d->tag);
+    int n = snprintf(head, size, "memo-document1 %s %llu %lld\n%s\n", me.boot[0] ? me.boot : "-", (unsigned long long)me.time_ns, (long long)d->sent,
+                     d->tag);
     return (size_t)n;
 }
 

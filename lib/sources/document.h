@@ -4,12 +4,14 @@
  *   file:///etc/app.json, or a path    told by the kernel, and polled                                      config_file.c
  *   http(s)://config.internal/app.json polled: If-None-Match, jitter                                       config_http.c
  *
- *   fetcher --text, unchanged, trouble--> document: is it new? has it been told? --text--> owner: good or bad --settle--> the last good copy on disk, state and age
+ *   fetcher --text, unchanged, trouble--> document: is it new? has it been told? --text--> owner: good or bad
+ *                                         document: the last good copy on disk, state and age  <--settle--'
  *
- * A source that cannot be read, or says something bad, at the start, is replaced by its last good copy (state CACHED): its age is told honestly, and is unproven if it is of another boot.
+ * A source that cannot be read, or says something bad, at the start, is replaced by its last good copy (state CACHED): its age is told honestly, and
+ * is unproven if it is of another boot.
  *
- * Whatever happens to the source, what the owner has stays his: a text that is bad, empty or gone is told and changes nothing. A fetcher embeds the document and only says what it found.
- * All functions are for the loop's thread. */
+ * Whatever happens to the source, what the owner has stays his: a text that is bad, empty or gone is told and changes nothing. A fetcher embeds the
+ * document and only says what it found. All functions are for the loop's thread. */
 #ifndef MEMO__SOURCES_DOCUMENT_H
 #define MEMO__SOURCES_DOCUMENT_H
 #include <memo/service.h>
@@ -50,8 +52,8 @@ struct memo__document_ground {
 };
 
 struct memo__document_sink {
-    /* A new text, borrowed. MEMO_OK: memo__document_settle has been called, or will be. Anything else: it is bad, and the owner has told so; but MEMO_E_NO_MEMORY: it is offered again.
-     * e may be NULL. */
+    /* A new text, borrowed. MEMO_OK: memo__document_settle has been called, or will be. Anything else: it is bad, and the owner has told so; but
+     * MEMO_E_NO_MEMORY: it is offered again. e may be NULL. */
     memo_status (*text)(void *user, struct memo__text text, memo_error *e);
     /* It cannot be read: told at changes, not at every try. MEMO_OK: it can again. */
     void (*trouble)(void *user, memo_status s, const char *why);
@@ -65,7 +67,8 @@ struct memo__document_sink {
 struct memo__document_ops {
     const char *scheme;                  /* "file" */
     memo_status (*open)(const struct memo__document_ground *g, const char *url, struct memo__document **out, memo_error *e);
-    memo_status (*begin)(struct memo__document *d, memo_error *e); /* the first look, if it needs no waiting (MEMO_E_UNREACHABLE: it does), and all later ones by itself */
+    /* The first look, if it needs no waiting (MEMO_E_UNREACHABLE: it does), and all later ones by itself. */
+    memo_status (*begin)(struct memo__document *d, memo_error *e);
     void (*forked)(struct memo__document *d);
     void (*close)(struct memo__document *d);
 };
@@ -91,7 +94,8 @@ struct memo__document {
 };
 
 /* MEMO_OK, MEMO_E_SETTING (the url), MEMO_E_UNSUPPORTED (its scheme), MEMO_E_NO_MEMORY. Everything is copied. */
-memo_status memo__document_open(const struct memo__document_ground *g, const char *url, const struct memo__document_sink *sink, struct memo__document **out, memo_error *e);
+memo_status memo__document_open(const struct memo__document_ground *g, const char *url, const struct memo__document_sink *sink,
+                                struct memo__document **out, memo_error *e);
 /* MEMO_OK: a text was offered. MEMO_E_IO, MEMO_E_UNREACHABLE: none yet, it is looked for from now on. Anything else: bad. */
 memo_status memo__document_start(struct memo__document *d, memo_error *e);
 /* Offers the last good copy. MEMO_OK, or what keeps it from being used (MEMO_E_UNREACHABLE: there is none). */
@@ -106,7 +110,8 @@ void memo__document_name(const struct memo__document *d, char *name, size_t size
 memo_status memo__document_take(struct memo__document *d, char *text, size_t bytes, const char *tag, memo__instant sent, memo_error *e);
 void memo__document_unchanged(struct memo__document *d, memo__instant sent);
 void memo__document_trouble(struct memo__document *d, memo_status s, const char *why);
-memo_status memo__document_init(struct memo__document *d, const struct memo__document_ops *ops, const struct memo__document_ground *g, const char *url);
+memo_status memo__document_init(struct memo__document *d, const struct memo__document_ops *ops, const struct memo__document_ground *g,
+                                const char *url);
 void memo__document_fini(struct memo__document *d);
 extern const struct memo__document_ops memo__config_file, memo__config_http, memo__config_https;
 bool memo__config_file_watched(const struct memo__document *d); /* for tests: does the kernel tell of changes? */

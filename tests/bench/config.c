@@ -25,7 +25,8 @@ static bool config_open(struct subject_config *s)
     bool written = fclose(f) == 0;
     *s = (struct subject_config){ NULL, NULL, 0 };
     bool good = written && memo_client_new(&s->client, NULL) == MEMO_OK && memo_client_set(s->client, "config", name, NULL) == MEMO_OK &&
-                memo_client_set(s->client, "registry", "static:a=127.0.0.1:9", NULL) == MEMO_OK && memo_client_set(s->client, "cache", "false", NULL) == MEMO_OK &&
+                memo_client_set(s->client, "registry", "static:a=127.0.0.1:9", NULL) == MEMO_OK && memo_client_set(s->client, "cache", "false",
+                                                                                                                   NULL) == MEMO_OK &&
                 memo_client_set(s->client, "admin_socket", "none", NULL) == MEMO_OK && memo_client_start(s->client, NULL) == MEMO_OK &&
                 memo_config_acquire(s->client, &s->held) == MEMO_OK;
     unlink(name);

@@ -10,7 +10,8 @@ const char *self_path;
 static char path[4096];
 
 static const struct { const char *name; void (*run)(void); } groups[] = {
-    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "config", group_config }, { "http", group_http }, { "async", group_http_async },
+    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "config", group_config }, { "http", group_http },
+        { "async", group_http_async },
     { "memory", group_memory },
 };
 

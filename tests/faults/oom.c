@@ -326,8 +326,10 @@ static void use_config(memo_client *c)
     if (memo_config_get_key(g, "db", 0)) {
         (void)good("memo_config_get_origin", memo_config_get_origin(g, "db.url", origin, sizeof origin));
         (void)good("memo_config_expect", memo_config_expect(g, "db.max", "int", NULL));
-        if (strcmp(memo_config_get_text(g, "db.url", ""), "x") != 0 || memo_config_get_int(g, "db.max", 0) != 10 || memo_config_get_bool(g, "db.max", 7) != 7 ||
-            memo_config_get_ms(g, "db.max", 0) != 10 || memo_config_get_bytes(g, "db.max", 0) != 10 || memo_config_get_number(g, "db.max", 0) < 9 || memo_config_is_secret(g, "db.max"))
+        if (strcmp(memo_config_get_text(g, "db.url", ""), "x") != 0 || memo_config_get_int(g, "db.max", 0) != 10 ||
+            memo_config_get_bool(g, "db.max", 7) != 7 ||
+            memo_config_get_ms(g, "db.max", 0) != 10 || memo_config_get_bytes(g, "db.max", 0) != 10 || memo_config_get_number(g, "db.max", 0) < 9 ||
+                memo_config_is_secret(g, "db.max"))
             (void)good("memo_config_get_text", MEMO_E_ARGUMENT);
     } else if (facts.revision || !memo__load(&oom.failed)) {
         (void)good("memo_config_get_key", MEMO_E_ARGUMENT); /* all of it, or nothing */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.c: any bytes as a configuration document, JSON or .properties (by the first byte), and as variables. What is taken is found again under its key, with a line within the document;
- * what is not has told why. */
+/* config.c: any bytes as a configuration document, JSON or .properties (by the first byte), and as variables. What is taken is found again under its
+ * key, with a line within the document; what is not has told why. */
 #include <stdlib.h>
 #include <string.h>
 #include "model/config.h"
@@ -25,7 +25,8 @@ static void check_snapshot(const struct memo__config_part *p, int32_t lines)
         const char *key = g->text + v->key;
         require(strlen(key) == v->key_bytes && v->key_bytes > 0 && strlen(g->text + v->text) == v->text_bytes);
         require(memo__config_find(g, key) == v && v->line >= 0 && v->line <= lines);
-        require(memo__config_below(g, memo__config_first(g, memo__text_of(key)), memo__text_of(key)) && memo__config_first(g, memo__text_of(key)) == i);
+        require(memo__config_below(g, memo__config_first(g, memo__text_of(key)), memo__text_of(key)) &&
+                memo__config_first(g, memo__text_of(key)) == i);
         require(memo__utf8_valid(memo__text_of(key)) && memo__utf8_valid(memo__text_of(g->text + v->text)));
     }
     memo__config_drop(g);
@@ -39,7 +40,8 @@ static void as_document(enum memo__config_format format, const char *text, size_
     for (size_t i = 0; i < n; i++)
         lines += text[i] == '\n' || (text[i] == '\r' && format == MEMO__CONFIG_PROPERTIES);
     memo_status s = memo__config_parse(&memo__alloc_libc, format, (struct memo__text){ text, n }, "x", &p, &e);
-    require(s == MEMO_OK ? p != NULL : s == MEMO_E_SETTING && !p && e.message[0] && e.line >= 0 && e.line <= lines && memo__utf8_valid(memo__text_of(e.message)) && strcmp(e.file, "x") == 0);
+    require(s == MEMO_OK ? p != NULL : s == MEMO_E_SETTING && !p && e.message[0] && e.line >= 0 && e.line <= lines &&
+            memo__utf8_valid(memo__text_of(e.message)) && strcmp(e.file, "x") == 0);
     if (p)
         check_snapshot(p, lines);
     memo__config_part_free(p);

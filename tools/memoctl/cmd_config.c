@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_config.c: memoctl config get [KEY], origin KEY, watch [PREFIX]: the configuration values of an application, as a process with the same settings reads them. A secret reads "(set)", and nothing here
- * can show it. */
+/* cmd_config.c: memoctl config get [KEY], origin KEY, watch [PREFIX]: the configuration values of an application, as a process with the same settings
+ * reads them. A secret reads "(set)", and nothing here can show it. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -128,7 +128,8 @@ static void tell(const struct seen *w, const char *change, const memo_config *g,
         return;
     }
     char sign = change[0] == 'a' ? '+' : change[0] == 'r' ? '-' : '~';
-    printf("%c %s = %s  [r%llu %s, %s]\n", sign, key, sign == '-' ? "" : shown(g, key), (unsigned long long)f.revision, print_view_state(f.state), origin_of(g, key, text, sizeof(text)));
+    printf("%c %s = %s  [r%llu %s, %s]\n", sign, key, sign == '-' ? "" : shown(g, key), (unsigned long long)f.revision, print_view_state(f.state),
+           origin_of(g, key, text, sizeof(text)));
     fflush(stdout);
 }
 

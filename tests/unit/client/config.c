@@ -377,7 +377,8 @@ START_TEST(test_a_damaged_copy)
     memo_error e = MEMO_INIT(memo_error);
     char command[400];
     run_once("{ \"max\": 5 }");
-    (void)snprintf(command, sizeof command, "for f in %s/*-config.?; do printf x | dd of=$f bs=1 seek=80 conv=notrunc 2>/dev/null; done", stage_path("cache"));
+    (void)snprintf(command, sizeof command, "for f in %s/*-config.?; do printf x | dd of=$f bs=1 seek=80 conv=notrunc 2>/dev/null; done",
+                   stage_path("cache"));
     ck_assert_int_eq(system(command), 0);
     ck_assert_int_eq(unlink(stage_path("app.json")), 0);
     ck_assert_msg(start_cached(&e) == MEMO_OK, "%s", e.message);

@@ -185,7 +185,8 @@ END_TEST
 START_TEST(test_later_ones_win)
 {
     static const char *const variables[] = { "APP_DB_MAXCONNECTIONS=7", "APP_NEW=1", NULL };
-    struct memo__config_part *p[4] = { part(MEMO__CONFIG_JSON, "{ \"db\": { \"url\": \"one\", \"maxConnections\": 5 }, \"hosts\": [ \"a\", \"b\", \"c\" ], \"old\": { \"x\": 1 } }"),
+    struct memo__config_part *p[4] = { part(MEMO__CONFIG_JSON,
+                                            "{ \"db\": { \"url\": \"one\", \"maxConnections\": 5 }, \"hosts\": [ \"a\", \"b\", \"c\" ], \"old\": { \"x\": 1 } }"),
                                        part(MEMO__CONFIG_JSON, "{ \"db\":\n { \"url\": \"two\" }, \"hosts\": [ \"z\" ], \"old\": null }"),
                                        part(MEMO__CONFIG_PROPERTIES, "old.y = 2\n"), NULL };
     ck_assert_int_eq(memo__config_environment(A, MEMO__TEXT("APP_"), variables, &p[3], NULL), MEMO_OK);
@@ -220,7 +221,8 @@ static const struct { const char *text; uint8_t types; int64_t whole, ms, bytes;
     { "64KiB", MEMO__CONFIG_IS_BYTES, 0, 0, 65536, 0 },
     { "0.25", MEMO__CONFIG_IS_DURATION | MEMO__CONFIG_IS_NUMBER, 0, 0, 0, 0.25 },
     { "1e3", MEMO__CONFIG_IS_NUMBER, 0, 0, 0, 1000 },
-    { "1e999", 0, 0, 0, 0, 0 }, { "nan", 0, 0, 0, 0, 0 }, { "inf", 0, 0, 0, 0, 0 }, { "0x10", 0, 0, 0, 0, 0 }, { "1,5", 0, 0, 0, 0, 0 }, { "+5", 0, 0, 0, 0, 0 }, { "5.", 0, 0, 0, 0, 0 },
+    { "1e999", 0, 0, 0, 0, 0 }, { "nan", 0, 0, 0, 0, 0 }, { "inf", 0, 0, 0, 0, 0 }, { "0x10", 0, 0, 0, 0, 0 }, { "1,5", 0, 0, 0, 0, 0 },
+        { "+5", 0, 0, 0, 0, 0 }, { "5.", 0, 0, 0, 0, 0 },
     { "--5", 0, 0, 0, 0, 0 }, { "", 0, 0, 0, 0, 0 }, { "five", 0, 0, 0, 0, 0 },
     { "Yes", MEMO__CONFIG_IS_BOOL, 0, 0, 0, 0 }, { "OFF", MEMO__CONFIG_IS_BOOL, 0, 0, 0, 0 },
     { "1", 31, 1, 1, 1, 1 },
@@ -249,11 +251,15 @@ END_TEST
 START_TEST(test_secrets)
 {
     static const struct { const char *key, *value; bool secret; } rows[] = {
-        { "db.password", "", true }, { "db.passwd", "", true }, { "DB.PassWord", "", true }, { "app.api_key", "", true }, { "app.api-key", "", true }, { "secrets.x", "", true },
-        { "oauth.token.life", "", true }, { "tls.privateKey", "", true }, { "credentials", "", true }, { "db.url", "postgres://me:word@h/x", true }, { "db.url", "postgres://me@h:5/x", false },
-        { "db.url", "http://h/a:b@c", false }, { "db.pass", "x", false }, { "keys.0", "x", false }, { "mine", "x", true }, { "mine.too", "x", true }, { "minefield", "x", false }, { "other", "x", true } };
+        { "db.password", "", true }, { "db.passwd", "", true }, { "DB.PassWord", "", true }, { "app.api_key", "", true }, { "app.api-key", "", true },
+            { "secrets.x", "", true },
+        { "oauth.token.life", "", true }, { "tls.privateKey", "", true }, { "credentials", "", true }, { "db.url", "postgres://me:word@h/x", true },
+            { "db.url", "postgres://me@h:5/x", false },
+        { "db.url", "http://h/a:b@c", false }, { "db.pass", "x", false }, { "keys.0", "x", false }, { "mine", "x", true }, { "mine.too", "x", true },
+            { "minefield", "x", false }, { "other", "x", true } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        ck_assert_msg(memo__config_secret(memo__text_of(rows[i].key), memo__text_of(rows[i].value), " mine,other") == rows[i].secret, "%s", rows[i].key);
+        ck_assert_msg(memo__config_secret(memo__text_of(rows[i].key), memo__text_of(rows[i].value), " mine,other") == rows[i].secret, "%s",
+                      rows[i].key);
 }
 END_TEST
 
@@ -265,7 +271,8 @@ static void note(void *user, const char *key, char change)
 
 START_TEST(test_what_has_changed)
 {
-    struct memo__config_part *one = part(MEMO__CONFIG_JSON, "{ \"a\": 1, \"b\": { \"x\": 1, \"y\": 2 }, \"c\": 3 }"), *two = part(MEMO__CONFIG_JSON, "{ \"a\": 1, \"b\": { \"y\": 3, \"z\": 4 }, \"bb\": 3 }");
+    struct memo__config_part *one = part(MEMO__CONFIG_JSON, "{ \"a\": 1, \"b\": { \"x\": 1, \"y\": 2 }, \"c\": 3 }"),
+        *two = part(MEMO__CONFIG_JSON, "{ \"a\": 1, \"b\": { \"y\": 3, \"z\": 4 }, \"bb\": 3 }");
     memo_config *g = laid(&one, 1), *h = laid(&two, 1);
     char said[256] = "";
     memo__config_compare(g, h, note, said);
@@ -317,7 +324,8 @@ START_TEST(test_no_memory)
             struct memo__config_part *p[3] = { NULL, NULL, NULL };
             memo_config *g = NULL;
             failing_init(&f, ++n, forever);
-            memo_status s = memo__config_parse(&f.alloc, MEMO__CONFIG_JSON, MEMO__TEXT("{ \"a\": [ 1, 2 ], \"db\": { \"url\": \"y\" } }"), "f", &p[0], NULL);
+            memo_status s = memo__config_parse(&f.alloc, MEMO__CONFIG_JSON, MEMO__TEXT("{ \"a\": [ 1, 2 ], \"db\": { \"url\": \"y\" } }"), "f", &p[0],
+                                               NULL);
             if (s == MEMO_OK)
                 s = memo__config_parse(&f.alloc, MEMO__CONFIG_PROPERTIES, MEMO__TEXT("c = 1\nd = 2"), "f", &p[1], NULL);
             if (s == MEMO_OK)

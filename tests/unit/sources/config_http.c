@@ -116,8 +116,10 @@ static void setup(void)
     ck_assert_int_eq(memo__httpd_new(&memo__alloc_libc, s.loop, NULL, on_request, NULL, &server), MEMO_OK);
     ck_assert_int_eq(memo__httpd_listen(server, "127.0.0.1", &port, NULL), MEMO_OK);
     (void)snprintf(url, sizeof url, "http://localhost:%u/app.json?x=1", port);
-    ground = (struct memo__document_ground){ .alloc = &memo__alloc_libc, .host = &s.host, .loop = s.loop, .kind = "config", .bad = MEMO_E_SETTING, .most = 64, .cache_on = true,
-                                             .cache_dir = strdup(stage_path(&s, "cache")), .cache_max_age = INT64_MAX, .dns = dns, .http = pool, .async = &async, .interval = INTERVAL,
+    ground = (struct memo__document_ground){ .alloc = &memo__alloc_libc, .host = &s.host, .loop = s.loop, .kind = "config", .bad = MEMO_E_SETTING,
+                                             .most = 64, .cache_on = true,
+                                             .cache_dir = strdup(stage_path(&s, "cache")), .cache_max_age = INT64_MAX, .dns = dns, .http = pool,
+                                                 .async = &async, .interval = INTERVAL,
                                              .timeout = 5 * MEMO__S, .connect_timeout_ms = 1000 };
     ck_assert_int_eq(memo__document_open(&ground, url, &sink, &document, NULL), MEMO_OK);
 }
@@ -378,7 +380,8 @@ START_TEST(test_nobody_listens)
 }
 END_TEST
 
-static const char *const wrong_urls[] = { "http:", "http://", "http:///x", "http://user:word@h/", "http://h:0/", "http://h:70000/", "http://h:x/", "http://[::1/", "http://[::1]x/", "http://h/#part",
+static const char *const wrong_urls[] = { "http:", "http://", "http:///x", "http://user:word@h/", "http://h:0/", "http://h:70000/", "http://h:x/",
+                                          "http://[::1/", "http://[::1]x/", "http://h/#part",
                                           "http://h?x=1", "http://h/a b" };
 
 START_TEST(test_wrong_urls)
