@@ -193,7 +193,9 @@ static memo_status check(memo_client *c, memo_config *g, char *why, size_t n)
     void *user = c->shared.check_user;
     memo__lock_drop(&c->shared.lock);
     why[0] = '\0';
+    memo__inside++;
     int verdict = f ? f(g, why, n, user) : 0;
+    memo__inside--;
     why[n - 1] = '\0';
     memo__utf8_mend(why);
     return verdict ? MEMO_E_SETTING : MEMO_OK;

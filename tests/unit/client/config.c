@@ -2,12 +2,17 @@
 /* config.c: configuration values as a program reads them: from files that change and from the environment, watched and checked. */
 #define _GNU_SOURCE
 #include "stage.h"
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "client/client.h"
+#include "tests/unit/net/child.h"
 #include "tests/unit/net/peer.h"
+#include "tests/unit/sanitizers.h"
 
 static memo_client *client;
 
@@ -451,6 +456,124 @@ START_TEST(test_a_server_that_breaks_off)
 }
 END_TEST
 
+/* ---- without a thread of ours, and in a forked child ---- */
+
+static void until_changed(const char *key, const char *want)
+{
+    struct pollfd ready = { .fd = memo_client_fd(client), .events = POLLIN };
+    for (int turns = 0; strcmp(text_now(key), want) != 0; turns++) {
+        ck_assert_int_lt(turns, 1000);
+        (void)poll(&ready, 1, 10);
+        ck_assert_int_eq(memo_client_step(client), MEMO_OK);
+    }
+}
+
+static pthread_t seen_by;
+
+static int remember_who(const memo_config *g, char *why, size_t n, void *user)
+{
+    (void)g, (void)why, (void)n, (void)user;
+    seen_by = pthread_self();
+    return 0;
+}
+
+START_TEST(test_driven_by_the_host)
+{
+    char urls[300];
+    memo_error e = MEMO_INIT(memo_error);
+    peer_start(&peer, "127.0.0.1", serve_text, SAYS("", "7", "{\"a\":1}"));
+    stage_write("app.json", "{ \"b\": 1 }");
+    (void)snprintf(urls, sizeof urls, "http://127.0.0.1:%u/app.json %s", peer.port, stage_path("app.json"));
+    client = stage_client("config", urls);
+    ck_assert_int_eq(memo_client_set(client, "engine_thread", "false", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_config_check_set(client, remember_who, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
+    ck_assert_msg(memo_client_wait(client, 10000, &e) == MEMO_OK, "%s", e.message);
+    ck_assert_str_eq(text_now("a"), "1");
+    memset(&seen_by, 0, sizeof seen_by);
+    replace("app.json", "{ \"b\": 2 }");
+    until_changed("b", "2");
+    ck_assert(pthread_equal(seen_by, pthread_self()));
+    memo_client_free(client);
+    peer_stop(&peer);
+    stage_dir_remove();
+}
+END_TEST
+
+START_TEST(test_in_a_forked_child)
+{
+    char urls[300];
+    memo_error e = MEMO_INIT(memo_error);
+    int status = 0;
+    peer_start(&peer, "127.0.0.1", serve_text, SAYS("ETag: \"x\"\r\n", "7", "{\"a\":1}"));
+    stage_write("app.json", "{ \"b\": 1 }");
+    (void)snprintf(urls, sizeof urls, "%s", stage_path("app.json"));
+    start_http("http", urls);
+    ck_assert_msg(memo_client_wait(client, 10000, &e) == MEMO_OK, "%s", e.message);
+    int before = peer_requests(&peer);
+    pid_t child = fork();
+    if (child == 0) {
+        bool good = strcmp(text_now("b"), "1") == 0;
+        replace("app.json", "{ \"b\": 2 }"); /* told, or found by the poll: the child's own */
+        for (int i = 0; i < 1000 && strcmp(text_now("b"), "2") != 0; i++)
+            (void)poll(NULL, 0, 10);
+        child_ends(good && strcmp(text_now("b"), "2") == 0 && strcmp(text_now("a"), "1") == 0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    for (int i = 0; i < 1000 && peer_requests(&peer) <= before; i++)
+        (void)poll(NULL, 0, 10); /* the parent goes on asking */
+    ck_assert_int_gt(peer_requests(&peer), before);
+    memo_client_free(client);
+    peer_stop(&peer);
+    stage_dir_remove();
+}
+END_TEST
+
+/* ---- many readers ---- */
+
+static uint32_t reading;
+
+/* What belongs together is read together: a is always b. */
+static void *reader_main(void *user)
+{
+    uint32_t *torn = user;
+    while (memo__load(&reading)) {
+        memo_config *g;
+        if (memo_config_acquire(client, &g) != MEMO_OK)
+            continue;
+        if (memo_config_get_int(g, "a", -1) != memo_config_get_int(g, "b", -2))
+            (void)memo__fetch_add(torn, 1);
+        memo_config_release(g);
+    }
+    return NULL;
+}
+
+START_TEST(test_never_torn)
+{
+    pthread_t threads[3];
+    uint32_t torn = 0;
+    char text[64];
+    stage_write("app.json", "{ \"a\": 0, \"b\": 0 }");
+    started(stage_path("app.json"));
+    ck_assert_int_eq(memo_config_watch(client, "a", 1), MEMO_OK);
+    memo__store(&reading, 1u);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, reader_main, &torn), 0);
+    for (int i = 1; i <= 100; i++) {
+        (void)snprintf(text, sizeof text, "{ \"a\": %d, \"b\": %d }", i, i);
+        replace("app.json", text);
+        (void)stage_event(client, MEMO_EVENT_CONFIG, "a has changed");
+    }
+    memo__store(&reading, 0u);
+    for (int i = 0; i < 3; i++)
+        (void)pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(torn, 0);
+    ck_assert_str_eq(text_now("a"), "100");
+    ended();
+}
+END_TEST
+
 Suite *suite_client_config(void)
 {
     Suite *s = suite_create("client/config");
@@ -470,6 +593,10 @@ Suite *suite_client_config(void)
     tcase_add_test(t, test_a_damaged_copy);
     tcase_add_test(t, test_behind_a_url);
     tcase_add_test(t, test_a_server_that_breaks_off);
+    tcase_add_test(t, test_driven_by_the_host);
+    if (FORKS_BESIDE_THREADS && THREADS_IN_CHILDREN)
+        tcase_add_test(t, test_in_a_forked_child);
+    tcase_add_test(t, test_never_torn);
     suite_add_tcase(s, t);
     return s;
 }
