@@ -68,6 +68,7 @@ struct memo__configuration {
     struct memo__config_source *sources;
     uint32_t count, watches_count;
     uint64_t published, refused, seed;       /* counts */
+    uint64_t proposed;                       /* counts candidates: is what was checked still what the sources say? */
     bool opening;                            /* not all sources are there yet */
     memo_config *candidate;                  /* waits for the program's check */
     struct memo__config_watch *watches;

@@ -177,6 +177,7 @@ static memo_status propose(memo_client *c, memo_error *e)
     bool checked = c->shared.check != NULL;
     memo__lock_drop(&c->shared.lock);
     memo__config_drop(o->candidate);
+    o->proposed++;
     o->candidate = checked ? g : NULL;
     if (!checked)
         publish(c, g);
@@ -202,9 +203,10 @@ static memo_status check(memo_client *c, memo_config *g, char *why, size_t n)
 }
 
 /* With the turn: the candidate, if there is one and nobody looks at another. */
-static memo_config *check_begin(memo_client *c)
+static memo_config *check_begin(memo_client *c, uint64_t *which)
 {
     memo_config *g = NULL;
+    *which = c->owner.config.proposed;
     memo__lock_take(&c->shared.lock);
     if (!c->shared.checking && !c->shared.check_closed) {
         g = c->owner.config.candidate;
@@ -216,13 +218,16 @@ static memo_config *check_begin(memo_client *c)
     return g;
 }
 
-/* Without the turn: published, or refused. */
-static memo_status check_end(memo_client *c, memo_config *g, memo_error *e)
+/* Without the turn: published, or refused. Another driver may have had a newer one meanwhile: then this one is nothing any more, and that one is
+ * looked at next. */
+static memo_status check_end(memo_client *c, memo_config *g, uint64_t which, memo_error *e)
 {
     char why[160];
     memo_status s = check(c, g, why, sizeof why);
     (void)memo__turn_take();
-    if (s == MEMO_OK)
+    if (which != c->owner.config.proposed)
+        memo__config_drop(g);
+    else if (s == MEMO_OK)
         publish(c, g);
     else {
         refuse(c, why);
@@ -243,18 +248,19 @@ void memo__configs_check(void)
         struct memo__engine *engine = memo__turn_take();
         memo_client *c = engine ? engine->clients : NULL;
         memo_config *g = NULL;
+        uint64_t which = 0;
         for (; c; c = c->next)
-            if (memo__load(&c->phase) != MEMO__BUILT && (g = check_begin(c)))
+            if (memo__load(&c->phase) != MEMO__BUILT && (g = check_begin(c, &which)))
                 break;
         memo__turn_drop();
         if (!c)
             return;
-        (void)check_end(c, g, NULL);
+        (void)check_end(c, g, which, NULL);
     }
 }
 
 /* What the check has refused is replaced by the last good texts, and these are looked at once more. */
-static memo_config *last_good(memo_client *c)
+static memo_config *last_good(memo_client *c, uint64_t *which)
 {
     struct memo__configuration *o = &c->owner.config;
     (void)memo__turn_take();
@@ -264,19 +270,20 @@ static memo_config *last_good(memo_client *c)
             (void)memo__document_copy(o->sources[i].document, NULL);
     o->opening = false;
     (void)propose(c, NULL);
-    memo_config *g = check_begin(c);
+    memo_config *g = check_begin(c, which);
     memo__turn_drop();
     return g;
 }
 
 memo_status memo__config_admit(memo_client *c, memo_error *e)
 {
+    uint64_t which;
     (void)memo__turn_take();
-    memo_config *g = check_begin(c);
+    memo_config *g = check_begin(c, &which);
     memo__turn_drop();
-    memo_status s = g ? check_end(c, g, e) : MEMO_OK;
-    if (s != MEMO_OK && (g = last_good(c)))
-        s = check_end(c, g, e);
+    memo_status s = g ? check_end(c, g, which, e) : MEMO_OK;
+    if (s != MEMO_OK && (g = last_good(c, &which)))
+        s = check_end(c, g, which, e);
     return s;
 }
 

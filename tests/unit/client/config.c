@@ -477,6 +477,52 @@ static int remember_who(const memo_config *g, char *why, size_t n, void *user)
     return 0;
 }
 
+/* While the check looks at one state, the next text comes: the one that was looked at must not stand for it. */
+static void *other_driver(void *user);
+
+static int replaces(const memo_config *g, char *why, size_t n, void *user)
+{
+    int64_t max = memo_config_get_int(g, "max", 0);
+    if (max == 2) {
+        replace("app.json", "{ \"max\": 30 }");
+        pthread_t other;
+        ck_assert_int_eq(pthread_create(&other, NULL, other_driver, user), 0);
+        (void)pthread_join(other, NULL);
+    }
+    return max > 10 ? snprintf(why, n, "too much") : 0;
+}
+
+static void *other_driver(void *user)
+{
+    for (int i = 0; i < 1000 && client->owner.config.proposed < 3; i++) {
+        (void)poll(&(struct pollfd){ .fd = memo_client_fd(client), .events = POLLIN }, 1, 10);
+        (void)!memo_client_step(client);
+    }
+    return user;
+}
+
+START_TEST(test_a_text_that_comes_during_the_check)
+{
+    stage_write("app.json", "{ \"max\": 1 }");
+    client = stage_client("config", stage_path("app.json"));
+    ck_assert_int_eq(memo_client_set(client, "engine_thread", "false", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(client, "rules_poll", "100ms", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_config_check_set(client, replaces, NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
+    replace("app.json", "{ \"max\": 2 }");
+    while (!client->owner.config.refused) {
+        (void)poll(&(struct pollfd){ .fd = memo_client_fd(client), .events = POLLIN }, 1, 10);
+        ck_assert_int_eq(memo_client_step(client), MEMO_OK);
+    }
+    ck_assert_str_eq(text_now("max"), "1"); /* neither 2, which is no more, nor 30 */
+    ck_assert_int_eq(facts_now().state, MEMO_VIEW_STALE);
+    replace("app.json", "{ \"max\": 3 }");
+    until_changed("max", "3");
+    memo_client_free(client);
+    stage_dir_remove();
+}
+END_TEST
+
 START_TEST(test_driven_by_the_host)
 {
     char urls[300];
@@ -593,6 +639,7 @@ Suite *suite_client_config(void)
     tcase_add_test(t, test_a_damaged_copy);
     tcase_add_test(t, test_behind_a_url);
     tcase_add_test(t, test_a_server_that_breaks_off);
+    tcase_add_test(t, test_a_text_that_comes_during_the_check);
     tcase_add_test(t, test_driven_by_the_host);
     if (FORKS_BESIDE_THREADS && THREADS_IN_CHILDREN)
         tcase_add_test(t, test_in_a_forked_child);
