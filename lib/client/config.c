@@ -310,6 +310,7 @@ static memo_status on_text(void *user, struct memo__text text, memo_error *e)
     struct memo__config_part *part = NULL;
     memo_error wrong = MEMO_INIT(memo_error);
     const char *where = s->document->url;
+    bool copied = s->document->copied;
     memo_status status = memo__config_parse(&c->alloc, s->format, text, where, &part, &wrong);
     if (status == MEMO_OK) {
         memo__config_part_free(s->next);
@@ -323,6 +324,8 @@ static memo_status on_text(void *user, struct memo__text text, memo_error *e)
     }
     if (e && status != MEMO_OK)
         *e = wrong;
+    if (status == MEMO_OK && copied)
+        memo__client_log(c, MEMO_LOG_WARN, "configuration %s cannot be used: what it said last holds until it can", where);
     if (status == MEMO_OK || status == MEMO_E_NO_MEMORY)
         return status;
     c->owner.config.refused++;
@@ -348,10 +351,10 @@ static void on_worth(void *user)
     tell_worth(s->client);
 }
 
-static void on_note(void *user, int32_t level, const char *line)
+static void on_unkept(void *user, const char *why)
 {
     const struct memo__config_source *s = user;
-    memo__client_log(s->client, level, "configuration %s", line);
+    memo__client_log(s->client, MEMO_LOG_INFO, "the last good text of %s is not kept on disk: %s", s->document->url, why);
 }
 
 static memo_status open_environment(struct memo__config_source *s, const char *prefix, memo_error *e)
@@ -366,7 +369,7 @@ static memo_status open_environment(struct memo__config_source *s, const char *p
 /* A mistake in the source's address or in what it says; a source that is not there is none. */
 static memo_status source_open(struct memo__config_source *s, const char *url, const struct memo__document_ground *g, memo_error *e)
 {
-    const struct memo__document_sink sink = { on_text, on_trouble, on_worth, on_note, s };
+    const struct memo__document_sink sink = { on_text, on_trouble, on_worth, on_unkept, s };
     memo_error wrong = MEMO_INIT(memo_error);
     if (strncmp(url, "env:", 4) == 0)
         return open_environment(s, url + 4, e);

@@ -131,6 +131,8 @@ static memo_status on_text(void *user, struct memo__text text, memo_error *e)
     memo_status s = take_text(c, d->copied ? "last good rules" : d->url, text.at, text.n, e);
     if (s != MEMO_OK)
         return s;
+    if (d->copied)
+        memo__client_log(c, MEMO_LOG_WARN, "%s cannot be used: the last good rules hold until it can", d->url);
     memo__document_settle(d, true);
     memo__lock_take(&c->shared.lock);
     c->shared.rules_ready = true;
@@ -145,14 +147,14 @@ static void on_trouble(void *user, memo_status s, const char *why)
     const char *url = c->owner.rules.document->url;
     if (s == MEMO_OK)
         return;
-    memo__client_event(c, MEMO_EVENT_RULES, "", url, s, c->owner.rules.revision, "the rules in force stay: %s %s", strstr(url, "://") ? "the server"
-                       : "the file", why);
+    memo__client_event(c, MEMO_EVENT_RULES, "", url, s, c->owner.rules.revision,
+                       strstr(url, "://") ? "the rules in force stay: the server %s" : "the rules in force stay: the file %s", why);
     memo__client_log(c, MEMO_LOG_WARN, "%s %s: the rules in force stay", url, why);
 }
 
-static void on_note(void *user, int32_t level, const char *line)
+static void on_unkept(void *user, const char *why)
 {
-    memo__client_log(user, level, "rules %s", line);
+    memo__client_log(user, MEMO_LOG_INFO, "the last good rules are not kept on disk: %s", why);
 }
 
 static memo_status built_in(memo_client *c, memo_error *e)
@@ -172,7 +174,7 @@ static memo_status built_in(memo_client *c, memo_error *e)
 static memo_status source_open(memo_client *c, const char *where, bool *ready, memo_error *e)
 {
     static const char *const kinds[] = { "http:", "https:" };
-    const struct memo__document_sink sink = { on_text, on_trouble, NULL, on_note, c };
+    const struct memo__document_sink sink = { on_text, on_trouble, NULL, on_unkept, c };
     struct memo__engine *g = memo__turn_take();
     struct memo__document_ground ground = memo__client_ground(c, g, "rules", MEMO_E_RULES, MEMO__RULES_BYTES_MAX);
     memo_error wrong = MEMO_INIT(memo_error);

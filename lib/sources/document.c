@@ -7,7 +7,6 @@
  * On disk (cache_text.c) a line of ours stands before the text: when it was confirmed, by the clock of which boot, and its etag, so that the first
  * question to a server may be answered "unchanged". */
 #include "sources/document.h"
-#include <memo/log.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/hash.h"
@@ -101,14 +100,6 @@ static void stale(struct memo__document *d)
         d->state = MEMO_VIEW_STALE;
 }
 
-static void note(const struct memo__document *d, int32_t level, const char *what, const memo_error *e)
-{
-    char line[512];
-    (void)snprintf(line, sizeof line, "%s: %s%s%s", d->url, what, e ? ": " : "", e ? e->message : "");
-    if (d->sink.note)
-        d->sink.note(d->sink.user, level, line);
-}
-
 /* ---- the last good copy ---- */
 
 static struct memo__text_place kept_at(const struct memo__document *d)
@@ -140,8 +131,8 @@ static void keep(struct memo__document *d)
         return;
     memcpy(whole, head, n);
     memcpy(whole + n, d->text, d->bytes);
-    if (memo__cache_text_store(&place, (struct memo__text){ whole, n + d->bytes }, &wrong) != MEMO_OK)
-        note(d, MEMO_LOG_INFO, "its last good text is not kept on disk", &wrong);
+    if (memo__cache_text_store(&place, (struct memo__text){ whole, n + d->bytes }, &wrong) != MEMO_OK && d->sink.unkept)
+        d->sink.unkept(d->sink.user, wrong.message);
     memo__drop(d->ground.alloc, whole);
 }
 
@@ -203,11 +194,7 @@ memo_status memo__document_copy(struct memo__document *d, memo_error *e)
     if (!d->ground.cache_on)
         return memo__fail(e, MEMO_E_UNREACHABLE, "nothing is kept on disk");
     memo_status s = memo__cache_text_load(&place, d->ground.cache_max_age, &image, &bytes, e);
-    if (s == MEMO_OK)
-        s = offer(d, image, bytes, e);
-    if (s == MEMO_OK)
-        note(d, MEMO_LOG_WARN, "its last good text holds until it can be used", NULL);
-    return s;
+    return s == MEMO_OK ? offer(d, image, bytes, e) : s;
 }
 
 void memo__document_settle(struct memo__document *d, bool good)

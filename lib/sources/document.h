@@ -59,8 +59,8 @@ struct memo__document_sink {
     void (*trouble)(void *user, memo_status s, const char *why);
     /* State or age are others. May be NULL. */
     void (*changed)(void *user);
-    /* Worth a line of log: it could not be kept on disk, or the copy there holds from now on. May be NULL. */
-    void (*note)(void *user, int32_t level, const char *line);
+    /* The last good text is not kept on disk. May be NULL. */
+    void (*unkept)(void *user, const char *why);
     void *user;
 };
 
