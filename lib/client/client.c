@@ -229,10 +229,12 @@ static void close_all(memo_client *c)
     memo__engine_leave(c);
 }
 
-static void engine_turn(void)
+/* A check of the program's that waits since before the start has ended: the engine looks at clients that run. */
+static void check_what_waits(memo_client *c)
 {
     struct memo__engine *g = memo__turn_take();
-    memo__loop_wake(g->loop);
+    if (c->owner.config.candidate)
+        memo__loop_wake(g->loop);
     memo__turn_drop();
 }
 
@@ -260,7 +262,7 @@ memo_status memo_client_start(memo_client *c, memo_error *e)
     if (s == MEMO_OK) {
         memo__store(&c->phase, MEMO__RUNNING);
         memo__store(&c->world.admits, 1);
-        engine_turn(); /* a check of the program's may wait since before */
+        check_what_waits(c);
         return s;
     }
     memo__http_pool_free(c->http);

@@ -207,6 +207,8 @@ static memo_config *check_begin(memo_client *c, uint64_t *which)
 {
     memo_config *g = NULL;
     *which = c->owner.config.proposed;
+    if (!c->owner.config.candidate)
+        return NULL; /* most turns: without the client's lock, which its owner may have while he waits for the turn */
     memo__lock_take(&c->shared.lock);
     if (!c->shared.checking && !c->shared.check_closed) {
         g = c->owner.config.candidate;
