@@ -46,7 +46,7 @@ void allocs_begin(void);
 uint64_t allocs_end(void);
 
 /* The client under test: services "a" and "b" with the same endpoints and the same rules. */
-enum rules { RULES_FULL, RULES_P2C, RULES_ROUND_ROBIN, RULES_HTTP };
+enum rules { RULES_FULL, RULES_P2C, RULES_ROUND_ROBIN, RULES_RANDOM, RULES_WEIGHTED, RULES_LEAST, RULES_RING, RULES_HTTP };
 struct subject {
     memo_client *client;
     memo_service *service[2];
