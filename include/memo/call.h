@@ -26,7 +26,7 @@ typedef struct memo_call_facts {
     size_t size;                  /* MEMO_INIT(memo_call_facts) */
     const char *method;           /* "GET", upper case; NULL means unknown: matches no list of methods, so is retried only if it was never sent */
     const char *path;             /* "/todos/7?x=1"; NULL means "/" */
-    const char *key;              /* for balancers that hash and limits by key, of which this version has none yet; NULL for none */
+    const char *key;              /* for "ring-hash" on "key": calls with the same one go to the same endpoint; NULL for none */
     const memo_header *headers;   /* headers_count of them, names in any case; those that memo_service_wants names are enough; the first of a name counts */
     uint32_t headers_count;
     const memo_context *parent;   /* the work that this call is made for, or NULL */

@@ -45,14 +45,15 @@ MEMO_MUST memo_status memo_client_get_setting(memo_client *c, const char *name, 
  * Does not wait for a registry: memo_client_wait does. After a failure the client is as it was built, and may be set and started again.
  *
  * Threads: one at a time for one client.
- * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_SETTING (the registry's address), MEMO_E_RULES (the document that the setting `rules` names is not
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_SETTING (the registry's address; the setting `config`, a document that it names, or what the
+ * program's check says of it), MEMO_E_RULES (the document that the setting `rules` names is not
  * valid, and there is no last good one in the cache to hold until it is; the error says where),
- * MEMO_E_UNSUPPORTED (registry scheme), MEMO_E_STATE (started already), MEMO_E_NO_MEMORY, MEMO_E_IO.
+ * MEMO_E_UNSUPPORTED (scheme of the registry, of `rules` or of `config`), MEMO_E_STATE (started already), MEMO_E_NO_MEMORY, MEMO_E_IO.
  * Since: 0.1 */
 MEMO_MUST memo_status memo_client_start(memo_client *c, memo_error *e);
 
-/** Waits until the rules are loaded, every acquired service has a view (a cached one will do) and every registration is acknowledged. A view that
- * says "there are none" is a view: calls are then refused with MEMO_REFUSED_NO_ENDPOINT.
+/** Waits until the rules are loaded (from a URL: have come), every source of `config` has been read, every acquired service has a view (a cached one
+ * will do) and every registration is acknowledged. A view that says "there are none" is a view: calls are then refused with MEMO_REFUSED_NO_ENDPOINT.
  *
  * timeout_ms: at most so many milliseconds; 0 asks without waiting, -1 waits without end.
  * Threads: any; other threads are not held up.

@@ -13,7 +13,8 @@ enum {
     MEMO_EVENT_VIEW = 0,          /* a service for which memo_service_watch is on has a new view, or its view another state */
     MEMO_EVENT_RULES = 1,         /* rules were applied (MEMO_OK, with their revision), reset something (MEMO_OK, revision 0, subject: what), or were refused
                                    * (MEMO_E_RULES, subject: the file, text: where) */
-    MEMO_EVENT_CONFIG = 2,        /* reserved */
+    MEMO_EVENT_CONFIG = 2,        /* a watched configuration value has changed (MEMO_OK, revision; subject: its key, or the prefix), or a source
+                                   * (subject) was lost, is back, or says something bad (another status, text: where); see memo_config_watch */
     MEMO_EVENT_REGISTRATION = 3,  /* subject: the instance's id; acknowledged (MEMO_OK, revision: its fencing token), lost (another status), or withdrawn */
     MEMO_EVENT_BREAKER = 4,       /* subject: the breaker; text: "closed -> open, 12 of 20 failed" */
     MEMO_EVENT_EJECTION = 5,      /* subject: the endpoint's id; text: why, or "returned" */

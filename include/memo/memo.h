@@ -12,6 +12,7 @@
 #include <memo/http.h>
 #include <memo/registration.h>
 #include <memo/rules.h>
+#include <memo/config.h>
 #include <memo/event.h>
 #include <memo/metrics.h>
 #include <memo/log.h>

@@ -327,6 +327,20 @@ APART memo_status enter_keyed(const struct memo__governor *g, const struct memo_
     return status;
 }
 
+/* What keeps calls together: the hash of the call's key, or a draw for one that has none. */
+APART void take_hash(const struct memo__plan *p, struct memo__record *k, const memo_call_facts *f, struct memo__text path, const struct wanted *w)
+{
+    const struct memo__balance_rule *b = &p->service->balance;
+    struct memo__text key = { f->key, f->key ? strlen(f->key) : 0 };
+    if (b->hash_on == MEMO__HASH_ON_PATH) {
+        const char *query = memchr(path.at, '?', path.n);
+        key = (struct memo__text){ path.at, query ? (size_t)(query - path.at) : path.n };
+    } else if (b->hash_on == MEMO__HASH_ON_HEADER)
+        key = w->present >> b->hash_header & 1 ? w->values[b->hash_header] : (struct memo__text){ NULL, 0 };
+    k->hashed = key.at ? MEMO__HASHED_KEY : MEMO__HASHED_DRAWN;
+    k->hash = key.at ? memo__xxh64(0, key.at, key.n) : k->id;
+}
+
 /* Counted among the open calls until its end; each one pays into the budget of retries. */
 static inline void count_begun(const struct memo__governor *g, const struct memo__reader *r, uint32_t deposit)
 {
@@ -368,7 +382,9 @@ IN_LINE memo_status admit(struct memo__governor *g, const struct memo__plan *p, 
     k->deadline = memo__deadline(k->begun, route->timeout, __builtin_expect(f->timeout_ms != 0, 0) ? memo__after_ms(0, f->timeout_ms) : 0, inherited);
     memo_status status;
     if (__builtin_expect(!p->usual || k->deadline <= k->begun, 0)) {
-        if ((status = start_unusual(g, p, r, k)) != MEMO_OK)
+        if (p->hashed)
+            take_hash(p, k, f, path, &wanted);
+        if ((!p->plain || k->deadline <= k->begun) && (status = start_unusual(g, p, r, k)) != MEMO_OK)
             return refuse(g, p, r->stripe, k, status);
         if (g->world->disabled) {
             count_begun(g, r, 0);
@@ -447,6 +463,11 @@ static const struct memo__pool *pool_of(const struct memo__plan *p, const struct
     return p->revision == k->revision ? &p->subsets[k->subset] : pool_again(p, k);
 }
 
+static uint32_t *cursor_of(const struct memo__governor *g, const struct memo__plan *p, struct memo__stripe s, const struct memo__pool *pool)
+{
+    return &memo__governor_part(g, s.index)->cursors[pool == &p->all ? MEMO__SUBSETS_MAX : pool - p->subsets];
+}
+
 APART void tell_returned(struct memo__governor *g, const struct memo__plan *p, memo__instant now)
 {
     const struct memo__candidates every = { .count = p->fleet_slots };
@@ -486,9 +507,11 @@ APART memo_status pick_admitted(const struct memo__governor *g, struct memo__pic
 static memo_status pick(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo__instant now,
                         const struct memo__route_rule *route)
 {
-    struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool_of(p, k)->from, .rule = &p->service->balance, .stripe = r->stripe,
-                                    .stripes_active = stripes_active(g, r->stripe), .cursor = &memo__governor_part(g, r->stripe.index)->cursor, .now = now,
-                                    .draw = memo__draw_next(&r->draw), .tried_count = k->attempts, .ejected = memo__load(&g->outlier.ejected) };
+    const struct memo__pool *pool = pool_of(p, k);
+    struct memo__pick_request q = { .fleet = &g->fleet, .from = &pool->from, .rule = &p->service->balance, .stripe = r->stripe,
+                                    .stripes_active = stripes_active(g, r->stripe), .cursor = cursor_of(g, p, r->stripe, pool), .now = now,
+                                    .draw = memo__draw_next(&r->draw), .hash = k->hashed ? k->hash : k->id, .tried_count = k->attempts,
+                                    .ejected = memo__load(&g->outlier.ejected) };
     struct memo__try *t = &k->tries[k->attempts];
     struct memo__pick x;
     bool would = false, own = p->instance_breakers && route->breaker.on && route->breaker.scope == MEMO__SCOPE_INSTANCE && !g->world->disabled;
@@ -584,7 +607,7 @@ APART memo_status next_any(struct memo__governor *g, const struct memo__plan *p,
     return MEMO_OK;
 }
 
-/* The first attempt of nearly every call: nothing is ejected, endpoints have no breakers, two can be drawn. */
+/* The first attempt of nearly every call: nothing is ejected, endpoints have no breakers, two can be drawn, and none is young (slow start). */
 IN_LINE memo_status next_first(struct memo__governor *g, const struct memo__plan *p, struct memo__reader *r, struct memo__record *k, memo_attempt *a)
 {
     memo__instant boot, now = memo__governor_now_and_boot(g, &boot);
@@ -594,7 +617,7 @@ IN_LINE memo_status next_first(struct memo__governor *g, const struct memo__plan
         return next_any(g, p, r, k, a, now);
     const struct memo__pool *pool = pool_of(p, k);
     uint32_t active = stripes_active(g, r->stripe);
-    if (__builtin_expect(!pool->lots || (active & (active - 1)), 0))
+    if (__builtin_expect(!pool->lots || (active & (active - 1)) || now < pool->from.warm_at, 0))
         return next_any(g, p, r, k, a, now);
     struct memo__drawn x;
     struct memo__endpoint_part *part = memo__balance_draw(pool->lots, pool->from.count, r->stripe, p->decay_scale, now, k->id /* a draw, too */, &x);

@@ -446,6 +446,47 @@ static void put_score(struct telling *t, const char *before, float score)
     put_number(t, (double)score, 1, 0);
 }
 
+/* What the scores of this call's attempts are, by the rules that it began with; costs, if nobody knows any more. */
+static enum memo__score score_of(const struct telling *t)
+{
+    return t->route ? memo__balancer_of(t->p->service->balance.policy)->score : MEMO__SCORE_COST;
+}
+
+static void put_hash(struct telling *t)
+{
+    static const char *const of[] = { [MEMO__HASH_ON_KEY] = "key", [MEMO__HASH_ON_PATH] = "path", [MEMO__HASH_ON_HEADER] = "header " };
+    memo__put_format(&t->w, "hash %016llx", (unsigned long long)t->k->hash);
+    if (!t->route)
+        return;
+    const struct memo__balance_rule *b = &t->p->service->balance;
+    memo__put_format(&t->w, "%s%s", t->k->hashed == MEMO__HASHED_DRAWN ? " drawn: no " : " of ", of[b->hash_on]);
+    if (b->hash_header != MEMO__NO_INDEX)
+        memo__put_text(&t->w, t->p->service->wants[b->hash_header]);
+}
+
+/* Why this one: what was considered. */
+static void text_why(struct telling *t, const struct memo__try *y)
+{
+    static const char *const words[] = { [MEMO__SCORE_NONE] = "score ", [MEMO__SCORE_COST] = "score ", [MEMO__SCORE_WEIGHT] = "weight ",
+                                         [MEMO__SCORE_CALLS] = "calls under way ", [MEMO__SCORE_HASH] = "score " };
+    enum memo__score kind = score_of(t);
+    bool hash = t->k->hashed && y->score <= 0, said = hash || kind == MEMO__SCORE_CALLS || y->score > 0;
+    if (said)
+        remark(t, "");
+    if (hash)
+        put_hash(t);
+    else if (said)
+        put_score(t, words[kind], y->score);
+    if (y->flags & MEMO__TRY_OTHER) {
+        remark(t, "; ");
+        put_id(t, y->other_slot, y->other_generation);
+        if (hash)
+            memo__put_text(&t->w, ", its own, left out");
+        else
+            put_score(t, " ", y->other_score);
+    }
+}
+
 static struct window would_window(const struct memo__record *k)
 {
     return (struct window){ k->would_phase, k->would_calls, k->would_failed, k->would_slow };
@@ -480,15 +521,7 @@ static void text_try(struct telling *t, uint32_t i)
     char id[MEMO__NAME_MAX];
     id_of(t, y->slot, y->generation, id, sizeof id);
     row(t, ms_of(y->start), "pick", id);
-    if (y->score > 0) {
-        remark(t, "");
-        put_score(t, "score ", y->score);
-    }
-    if (y->flags & MEMO__TRY_OTHER) {
-        remark(t, "; ");
-        put_id(t, y->other_slot, y->other_generation);
-        put_score(t, " ", y->other_score);
-    }
+    text_why(t, y);
     for (uint32_t j = 0; j < i; j++) {
         remark(t, "; ");
         put_id(t, t->k->tries[j].slot, t->k->tries[j].generation);
@@ -622,12 +655,14 @@ static void json_try(struct telling *t, uint32_t i)
     memo__put_format(&t->w, "%s{\"number\":%u", i ? "," : "", i + 1);
     json_number(t, "start_ms", ms_of(y->start));
     json_text(t, "endpoint", id);
-    if (y->score > 0)
+    enum memo__score kind = score_of(t);
+    if (y->score > 0 || kind == MEMO__SCORE_CALLS)
         json_number(t, "score", (double)y->score);
     if (y->flags & MEMO__TRY_OTHER) {
         id_of(t, y->other_slot, y->other_generation, id, sizeof id);
         json_text(t, "other", id);
-        json_number(t, "other_score", (double)y->other_score);
+        if (!k->hashed)
+            json_number(t, "other_score", (double)y->other_score);
     }
     memo__put_format(&t->w, ",\"panic\":%s,\"tried_again\":%s,\"observed\":%s", truth(y->flags & MEMO__TRY_PANIC), truth(y->flags & MEMO__TRY_AGAIN),
                      truth(y->flags & MEMO__TRY_WOULD));
@@ -692,6 +727,10 @@ static void json_admit(struct telling *t)
         memo__put_format(&t->w, ",\"limit_tokens\":%u,\"limit_burst\":%llu", s->tokens, (unsigned long long)l->burst);
     }
     json_number(t, "budget", s->budget / 10.0);
+    if (t->route)
+        json_text(t, "balance", memo__balancer_of(t->p->service->balance.policy)->name);
+    if (k->hashed)
+        memo__put_format(&t->w, ",\"hash\":\"%016llx\",\"hash_drawn\":%s", (unsigned long long)k->hash, truth(k->hashed == MEMO__HASHED_DRAWN));
 }
 
 /* Who was left out when the last attempt was picked, or the call was stopped. */

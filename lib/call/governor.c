@@ -94,13 +94,14 @@ static struct memo__departed *departed_find(struct memo__governor *g, uint64_t k
 }
 
 /* A slot for an endpoint that nobody knows; false: no memory, or all are taken. */
-static bool slot_new(struct memo__governor *g, struct memo__view_entry *e)
+static bool slot_new(struct memo__governor *g, struct memo__view_entry *e, memo__instant joined)
 {
     if (!g->free_count && (g->slots_used >= MEMO__FLEET_SLOTS || !fleet_room(g, g->slots_used)))
         return false;
     e->slot = g->free_count ? g->free_slots[--g->free_count] : g->slots_used++;
     memo__outlier_forget(&g->outlier, memo__fleet_state(&g->fleet, e->slot));
     e->generation = memo__fleet_renew(&g->fleet, e->slot); /* late reports of the endpoint before are dropped */
+    memo__store(&memo__fleet_state(&g->fleet, e->slot)->joined, joined);
     return true;
 }
 
@@ -128,6 +129,7 @@ static void departed_add(struct memo__governor *g, const struct memo__view *v, c
 static bool places(struct memo__governor *g, const struct memo__view *before, struct memo__view *next, memo__instant now)
 {
     uint32_t i = 0, j = 0;
+    memo__instant joined = before->count ? memo__now(g->world->host) : 0; /* slow start spares those that join others */
     while (i < before->count || j < next->count) {
         struct memo__view_entry *n = j < next->count ? &next->entries[j] : NULL;
         const struct memo__view_entry *b = i < before->count ? &before->entries[i] : NULL;
@@ -142,7 +144,7 @@ static bool places(struct memo__governor *g, const struct memo__view *before, st
             i++;
         } else {
             struct memo__departed *old = departed_find(g, key_of(next, n));
-            if (!old && !slot_new(g, n))
+            if (!old && !slot_new(g, n, joined))
                 return false;
             if (old) {
                 n->slot = old->slot;

@@ -41,7 +41,7 @@ struct memo__governor_part { /* one stripe's */
     struct memo__service_counters counters;
     struct memo__budget_part budget;
     uint64_t begun, ended;     /* calls */
-    uint32_t cursor;           /* of round robin */
+    uint32_t cursors[MEMO__SUBSETS_MAX + 1]; /* of round robin; one for each list of candidates, or the calls to one would move another's on */
 };
 
 struct memo__departed { /* an endpoint that is in no view now */

@@ -2,6 +2,7 @@
 /* plan.c: joining a view to the rules. Control side; nothing here is hot. */
 #include "call/plan.h"
 #include <memo/status.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/hash.h"
 #include "call/governor.h"
@@ -9,6 +10,7 @@
 #include "policy/limiter.h"
 #include "policy/limiter_keyed.h"
 #include "policy/route.h"
+#include "policy/slow_start.h"
 
 #define KEYS 2048 /* header values that a limit by header tells apart at once; beyond, the fullest bucket is forgotten, which costs its key nothing */
 
@@ -210,6 +212,7 @@ static void pool_fill(struct memo__pool *pool, const struct memo__plan *p, const
         k++;
     }
     pool->from = (struct memo__candidates){ .slots = slots, .weights = weights, .count = n };
+    memo__slow_start_see(&pool->from, f, &p->service->balance.slow_start);
     pool->lots = drawn ? at->lots : NULL;
     at->words += 2 * (size_t)n;
     at->lots += drawn ? n : 0;
@@ -253,6 +256,88 @@ static bool pools(struct memo__plan *p, const struct memo__fleet *f)
     return true;
 }
 
+/* Tables. What the balancer builds of a pool's candidates is kept for as long as they are the same, whatever else is in the view or the rules. */
+
+static uint64_t shape_of(const struct memo__candidates *c, const struct memo__view *v, const uint32_t *by_slot, const struct memo__balance_rule *rule)
+{
+    uint64_t seed = (uint64_t)rule->policy << 48 ^ (uint64_t)rule->min_ring << 24 ^ rule->max_ring;
+    uint64_t h = memo__hash(memo__mix64(seed), c->weights, c->count * sizeof *c->weights);
+    for (uint32_t i = 0; i < c->count; i++)
+        h = memo__mix64(h ^ ((uint64_t)c->slots[i] << 32 | v->entries[by_slot[c->slots[i]]].generation));
+    return h | 1;
+}
+
+static struct memo__table *table_like(const struct memo__plan *p, uint64_t shape)
+{
+    if (p && p->all.table && p->all.table->shape == shape)
+        return p->all.table;
+    for (uint32_t i = 0; p && i < p->service->subsets_count; i++)
+        if (p->subsets[i].table && p->subsets[i].table->shape == shape)
+            return p->subsets[i].table;
+    return NULL;
+}
+
+/* Candidates of a pool, by the names that rings know them by: those of Envoy. */
+struct naming { const struct memo__plan *plan; const struct memo__candidates *from; };
+
+static size_t name(const void *of, uint32_t i, char buf[MEMO__BALANCE_NAME])
+{
+    const struct naming *n = of;
+    const struct memo__view *v = n->plan->view;
+    const struct memo__view_entry *e = &v->entries[n->plan->by_slot[n->from->slots[i]]];
+    const char *address = memo__view_text(v, e->address);
+    return (size_t)snprintf(buf, MEMO__BALANCE_NAME, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, e->port);
+}
+
+static struct memo__table *table_new(const struct memo__plan *p, const struct memo__pool *pool, uint64_t shape)
+{
+    const struct memo__balance_rule *rule = &p->service->balance;
+    const struct memo__balancer *b = memo__balancer_of(rule->policy);
+    size_t scratch_bytes, bytes = b->size(&pool->from, rule, &scratch_bytes);
+    struct memo__table *t = memo__get(&p->alloc, sizeof *t + bytes);
+    void *scratch = t ? memo__get(&p->alloc, scratch_bytes) : NULL;
+    if (!scratch) {
+        memo__drop(&p->alloc, t);
+        return NULL;
+    }
+    *t = (struct memo__table){ .shape = shape };
+    struct naming naming = { p, &pool->from };
+    struct memo__balance_names names = { name, &naming };
+    b->build(&pool->from, rule, &names, t + 1, scratch);
+    memo__drop(&p->alloc, scratch);
+    return t;
+}
+
+static bool table(struct memo__plan *p, const struct memo__plan *before, struct memo__pool *pool)
+{
+    if (!pool->from.count)
+        return true;
+    uint64_t shape = shape_of(&pool->from, p->view, p->by_slot, &p->service->balance);
+    struct memo__table *t = table_like(before, shape);
+    if (!t && !(t = table_new(p, pool, shape)))
+        return false;
+    t->refs++;
+    pool->table = t;
+    pool->from.table = t + 1;
+    return true;
+}
+
+static bool tables(struct memo__plan *p, const struct memo__plan *before)
+{
+    if (!memo__balancer_of(p->service->balance.policy)->size)
+        return true;
+    bool good = table(p, before, &p->all);
+    for (uint32_t i = 0; i < p->service->subsets_count && good; i++)
+        good = table(p, before, &p->subsets[i]);
+    return good;
+}
+
+static void table_drop(const struct memo__alloc *a, struct memo__table *t)
+{
+    if (t && --t->refs == 0)
+        memo__drop(a, t);
+}
+
 /* The newest of those that have left, copied: readers must not look at the governor's own list. */
 static bool gone(struct memo__plan *p, const struct memo__governor *g)
 {
@@ -283,8 +368,10 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
     p->view = v;
     memo__wants_init(&p->wants, p->service);
     p->decay_scale = memo__decay_scale(p->service->balance.decay);
-    bool good = pools(p, &g->fleet) && organs(p, &j) && gates(p) && gone(p, g);
-    p->usual = p->all.from.count > 0 && p->service->max_stale == INT64_MAX && !p->instance_breakers && !g->world->disabled;
+    bool good = pools(p, &g->fleet) && tables(p, before) && organs(p, &j) && gates(p) && gone(p, g);
+    p->hashed = p->service->balance.policy == MEMO__BALANCE_RING_HASH;
+    p->plain = p->all.from.count > 0 && p->service->max_stale == INT64_MAX && !p->instance_breakers && !g->world->disabled;
+    p->usual = p->plain && !p->hashed;
     p->view = NULL;
     if (!good) {
         memo__plan_free(p);
@@ -331,6 +418,9 @@ void memo__plan_free(struct memo__plan *p)
         organ_drop(&a, p->route_breakers[i]);
     for (uint32_t i = 0; i < MEMO__PLAN_LIMITS_MAX; i++)
         organ_drop(&a, p->limits[i]);
+    table_drop(&a, p->all.table);
+    for (uint32_t i = 0; i < MEMO__SUBSETS_MAX; i++)
+        table_drop(&a, p->subsets[i].table);
     memo__view_drop(p->view);
     memo__rules_drop(p->rules);
     memo__drop(&a, p->memory);

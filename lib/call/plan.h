@@ -32,8 +32,14 @@ struct memo__organ {
     struct memo__striped parts;     /* none for a keyed limit */
 };
 
+struct memo__table {                /* what the balancer has built of a list of candidates, behind it; plans whose lists are the same share it */
+    uint32_t refs;                  /* with the turn */
+    uint64_t shape;                 /* of policy and candidates; never 0 */
+};
+
 struct memo__pool { /* candidates of one subset */
     struct memo__candidates from;
+    struct memo__table *table;      /* where from.table is; NULL: none */
     const struct memo__lot *lots;   /* the same, for the short way; NULL: it is not for this pool */
 };
 
@@ -57,7 +63,9 @@ struct memo__plan {
     float decay_scale;                               /* of the service's averages */
     uint64_t keyed;                                  /* bit i: a limit of route i is by header */
     bool instance_breakers;                          /* some route has scope instance */
-    bool usual;                                      /* there are endpoints, of any age and without breakers of their own, and rules are followed */
+    bool hashed;                                     /* the balancer asks for the hash of the call's key */
+    bool plain;                                      /* there are endpoints, of any age and without breakers of their own, and rules are followed */
+    bool usual;                                      /* plain, and not hashed */
     struct memo__organ *breaker;                     /* of the service, or NULL */
     struct memo__organ *bulkhead;                    /* or NULL */
     struct memo__organ *limits[MEMO__PLAN_LIMITS_MAX];

@@ -11,7 +11,7 @@
 #include "policy/breaker.h"
 #include "telemetry/trace.h"
 
-#define MEMO__RECORD_PATH 40    /* bytes of the path that are kept for the explanation */
+#define MEMO__RECORD_PATH 38    /* bytes of the path that are kept for the explanation */
 #define MEMO__RECORD_METHOD 8
 
 enum memo__call_phase { MEMO__CALL_NONE = 0, MEMO__CALL_READY, MEMO__CALL_FLYING, MEMO__CALL_DONE, MEMO__CALL_REFUSED, MEMO__CALL_ENDED };
@@ -21,6 +21,8 @@ enum { /* flags of an attempt */
     MEMO__TRY_PANIC = 16, MEMO__TRY_AGAIN = 32 /* the same endpoint again: nothing else was left */,
     MEMO__TRY_WOULD = 64 /* its endpoint's breaker would have refused, and is only observed */
 };
+
+enum { MEMO__HASHED_NOT = 0, MEMO__HASHED_KEY, MEMO__HASHED_DRAWN /* there was none */ };
 
 #define MEMO__TICK 1024 /* ns: moments within a call are kept in ticks, up to 73 minutes after its beginning */
 
@@ -59,19 +61,20 @@ struct memo__record {
     uint64_t revision, view_revision; /* of rules and view */
     uint64_t hashes[MEMO__LIMITS_MAX]; /* of the values that the route's keyed limits were asked with */
     struct memo__trace trace;       /* span: the parent's */
-    int64_t age_ms;                 /* of the view at begin, -1 unproven */
-    int32_t status;                 /* of a refusal, else of the call */
-    uint32_t breaker, bulkhead;     /* ids of organs, 0: none */
-    struct memo__permit permit;     /* of the breaker */
-    uint32_t wait_ms;               /* before the attempt that comes next */
     uint8_t noted;                  /* what stood where was written, at the first failure or refusal */
     uint8_t breaker_phase;          /* noted */
     uint8_t budget;                 /* noted: tenths of tokens */
     uint8_t refusing;               /* endpoints whose own breakers refused when that stopped the call; the first few are told in refusers */
     uint8_t refused_kind, refused_by; /* MEMO__GATE_..., and which limit: index into the service's limits */
+    int64_t age_ms;                 /* of the view at begin, -1 unproven */
+    int32_t status;                 /* of a refusal, else of the call */
+    uint32_t breaker, bulkhead;     /* ids of organs, 0: none */
+    struct memo__permit permit;     /* of the breaker */
+    uint32_t wait_ms;               /* before the attempt that comes next */
     uint8_t would, taken;           /* bits of memo__gate_result; limits count as in the route's gate */
     uint8_t why, why_route, why_want; /* the first route that was not taken */
     uint8_t view_state, subset, probe;
+    uint8_t hashed;                 /* MEMO__HASHED_... */
     uint8_t stopped;                /* admitted, and then there was no (further) attempt to make: status says why */
     char method_text[MEMO__RECORD_METHOD];
     char path[MEMO__RECORD_PATH];
@@ -85,6 +88,7 @@ struct memo__record {
     uint8_t would_phase, would_number; /* of which attempt that is, from 1 */
     uint8_t budgets[MEMO__ATTEMPTS_MAX]; /* after the decision on each attempt that asked for another: tenths of tokens */
     uint32_t tag;                   /* of the route, and in its lower half of the subset: how they are found again in rules that were reloaded meanwhile. Written by begin */
+    uint64_t hash;                  /* of the call's key, for ring hash; written if hashed says so */
 };
 _Static_assert(sizeof(struct memo__record) <= sizeof(memo_call), "memo_call is frozen at 512 bytes");
 

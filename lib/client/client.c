@@ -40,7 +40,6 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     c->alloc = a;
     c->host = &memo__host_linux;
     c->events.fd = -1;
-    c->owner.rules.dir = -1;
     c->shared.lines_end = &c->shared.lines;
     c->shared.ended_end = &c->shared.ended;
     c->shared.finished_end = &c->shared.finished;
@@ -165,6 +164,22 @@ static memo_status world_open(memo_client *c)
     return memo__ring_init(&c->alloc, &c->world.ring, memo__setting_count(s, MEMO__SETTING_EXPLAIN_RING));
 }
 
+struct memo__document_ground memo__client_ground(memo_client *c, struct memo__engine *g, const char *kind, memo_status bad, size_t most)
+{
+    const struct memo__settings *s = &c->settings;
+    return (struct memo__document_ground){
+        .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .dns = g->dns, .http = c->http, .async = &c->owner.async,
+        .kind = kind, .bad = bad, .most = most,
+        .cache_on = memo__setting_bool(s, MEMO__SETTING_CACHE),
+        .cache_dir = memo__setting_text(s, MEMO__SETTING_CACHE_DIR),
+        .cache_max_age = memo__setting_ns(s, MEMO__SETTING_CACHE_MAX_AGE),
+        .poll = memo__setting_ns(s, MEMO__SETTING_RULES_POLL),
+        .interval = memo__setting_ns(s, MEMO__SETTING_CONFIG_INTERVAL),
+        .timeout = memo__setting_ns(s, MEMO__SETTING_CONFIG_TIMEOUT),
+        .connect_timeout_ms = memo__setting_ns(s, MEMO__SETTING_HTTP_CONNECT_TIMEOUT) / MEMO__MS,
+    };
+}
+
 /* What start opens, in order; whatever fails leaves the rest to memo_client_free. */
 static memo_status open_all(memo_client *c, struct memo__engine *g, memo_error *e)
 {
@@ -172,6 +187,8 @@ static memo_status open_all(memo_client *c, struct memo__engine *g, memo_error *
     memo_status s = watch_open(c, g, e);
     if (s == MEMO_OK)
         s = memo__rules_open(c, e);
+    if (s == MEMO_OK)
+        s = memo__config_open(c, e);
     if (s == MEMO_OK && !g->admin)
         s = memo__admin_open(g, c, &g->admin, e);
     if (s == MEMO_OK)
@@ -200,6 +217,9 @@ static void close_all(memo_client *c)
     memo__timer_stop(g->loop, &c->owner.sweep);
     memo__admin_client_gone(g->admin, c);
     memo__rules_close(c);
+    memo__config_close(c);
+    memo__http_async_free(c->owner.async); /* tasks and sources have let go of it */
+    c->owner.async = NULL;
     memo__watch_close(c->owner.watch);
     c->owner.watch = NULL;
     memo__requests_abandon(c);
@@ -207,6 +227,15 @@ static void close_all(memo_client *c)
     memo__turn_drop();
     memo__engine_settle();
     memo__engine_leave(c);
+}
+
+/* A check of the program's that waits since before the start has ended: the engine looks at clients that run. */
+static void check_what_waits(memo_client *c)
+{
+    struct memo__engine *g = memo__turn_take();
+    if (c->owner.config.candidate)
+        memo__loop_wake(g->loop);
+    memo__turn_drop();
 }
 
 memo_status memo_client_start(memo_client *c, memo_error *e)
@@ -225,12 +254,15 @@ memo_status memo_client_start(memo_client *c, memo_error *e)
         struct memo__engine *g = memo__turn_take();
         s = open_all(c, g, e);
         memo__turn_drop();
+        if (s == MEMO_OK)
+            s = memo__config_admit(c, e);
         if (s != MEMO_OK)
             close_all(c);
     }
     if (s == MEMO_OK) {
         memo__store(&c->phase, MEMO__RUNNING);
         memo__store(&c->world.admits, 1);
+        check_what_waits(c);
         return s;
     }
     memo__http_pool_free(c->http);
@@ -256,6 +288,10 @@ static const char *missing(memo_client *c, char *what, size_t n)
 {
     if (!c->shared.rules_ready)
         return "the rules";
+    if (c->shared.config_missing) {
+        (void)snprintf(what, n, "the configuration: %.100s", c->shared.config_missing);
+        return what;
+    }
     for (memo_service *s = c->shared.services; s; s = s->next) {
         if (!usable(s)) {
             (void)snprintf(what, n, "a view of %s", s->governor.name);
@@ -355,6 +391,7 @@ void memo_client_free(memo_client *c)
     memo__process_check();
     memo__store(&c->world.admits, 0);
     memo__lines_close(c); /* a sink may call anything: it must not find half a client */
+    memo__config_free(c);
     if (memo__load(&c->phase) != MEMO__BUILT) {
         close_all(c);
         memo__http_pool_free(c->http);
@@ -386,4 +423,7 @@ void memo__client_after_fork(memo_client *c)
     memo__registrations_after_fork(c);
     if (c->owner.watch)
         memo__watch_forked(c->owner.watch);
+    if (c->owner.rules.document)
+        memo__document_forked(c->owner.rules.document);
+    memo__config_after_fork(c);
 }

@@ -3,16 +3,19 @@
 #ifndef MEMO__CLIENT_CLIENT_H
 #define MEMO__CLIENT_CLIENT_H
 #include <memo/memo.h>
+#include <pthread.h>
 #include "base/alloc.h"
 #include "base/host.h"
 #include "base/lock.h"
 #include "call/governor.h"
 #include "client/events.h"
+#include "model/config.h"
 #include "model/rules.h"
 #include "model/settings.h"
 #include "net/http.h"
 #include "net/http_async.h"
 #include "sources/dirwatch.h"
+#include "sources/document.h"
 #include "sources/watch.h"
 
 enum memo__client_phase { MEMO__BUILT, MEMO__RUNNING, MEMO__DRAINING };
@@ -46,14 +49,29 @@ struct memo_registration {
 /* The rules document in force, and where it comes from. With the turn. */
 struct memo__rules_source {
     struct memo__rules *now;         /* held by plans too: counted in rules_refs */
-    char *path;                      /* NULL: inline or none */
-    int dir;                         /* descriptor of its directory, -1: none */
-    struct memo__dirwatch_item item;
-    struct memo__timer poll;
-    uint64_t hash;                   /* of the text seen last, good or bad */
+    struct memo__document *document; /* NULL: inline or none */
     uint64_t revision;
-    memo_status unreadable;          /* as it was told last */
-    bool bad;                        /* what was seen last did not compile: the one before stays */
+};
+
+/* One source of configuration values. With the turn. */
+struct memo__config_source {
+    memo_client *client;
+    struct memo__document *document;         /* NULL: the environment, which is read once */
+    enum memo__config_format format;
+    struct memo__config_part *part, *next;   /* in force, and not decided about yet; NULL: none */
+    char name[512], next_name[512];          /* where their values say that they come from */
+};
+
+struct memo__config_watch { struct memo__config_watch *next; char prefix[]; };
+
+struct memo__configuration {
+    struct memo__config_source *sources;
+    uint32_t count, watches_count;
+    uint64_t published, refused, seed;       /* counts */
+    uint64_t proposed;                       /* counts candidates: is what was checked still what the sources say? */
+    bool opening;                            /* not all sources are there yet */
+    memo_config *candidate;                  /* waits for the program's check */
+    struct memo__config_watch *watches;
 };
 
 struct memo__line { struct memo__line *next; int32_t level; uint32_t missing; /* lines before it that found no room */ char text[]; };
@@ -67,6 +85,7 @@ struct memo_client {
     struct memo__loop *loop;                           /* the engine's; fixed at start */
     struct memo__events events;                        /* any thread */
     int32_t log_level;                                 /* relaxed */
+    memo_config *config;                               /* any thread, in a reader's section; with the turn another one takes its place */
     uint32_t phase;                                    /* relaxed */
     uint32_t closing;                                  /* relaxed: memo_client_free has begun */
     memo_client *next;                                 /* the engine's list; with the turn */
@@ -74,8 +93,9 @@ struct memo_client {
     struct {                                           /* with the turn */
         struct memo__watch *watch;
         struct memo__rules_source rules;
+        struct memo__configuration config;
         struct memo__timer sweep;
-        struct memo__http_async *async;                /* NULL: nothing was ever submitted */
+        struct memo__http_async *async;                /* NULL: nothing was ever submitted or asked */
         struct memo_http_task *tasks;                  /* under way */
         bool registry_up;
     } owner;
@@ -97,6 +117,11 @@ struct memo_client {
         uint32_t delivering;         /* drivers that take lines out */
         bool closed;
         bool rules_ready;
+        const char *config_missing;                    /* the source that has not been read yet; NULL: all have been */
+        memo_config_check_fn *check;
+        void *check_user;
+        bool checking, check_closed;                   /* a check runs, on that thread; none begins any more */
+        pthread_t checker;
     } shared;
 };
 
@@ -121,13 +146,27 @@ memo_status memo__services_replan(memo_client *c, struct memo__rules *rules);
 /* In a forked child, with the turn. */
 void memo__services_after_fork(memo_client *c);
 
+/* What a document of this client stands on. With the turn. */
+struct memo__engine;
+struct memo__document_ground memo__client_ground(memo_client *c, struct memo__engine *g, const char *kind, memo_status bad, size_t most);
+
 /* rules.c, with the turn */
 memo_status memo__rules_open(memo_client *c, memo_error *e);
 void memo__rules_close(memo_client *c);
 
 /* metrics.c, with the turn: all clients in one text. w is called with the turn, too: it only collects. */
-struct memo__engine;
 memo_status memo__metrics_write_all(struct memo__engine *g, memo_write_fn *w, void *user);
+
+/* config.c, with the turn */
+memo_status memo__config_open(memo_client *c, memo_error *e);
+void memo__config_close(memo_client *c);
+void memo__config_after_fork(memo_client *c);
+/* Without the turn: the first snapshot, if the program checks it. */
+memo_status memo__config_admit(memo_client *c, memo_error *e);
+/* The driver, never with the turn: what waits for the program's check, of all clients. */
+void memo__configs_check(void);
+/* At the end: no check runs any more when this returns, and what was watched is forgotten. */
+void memo__config_free(memo_client *c);
 
 /* registration.c, with the turn */
 void memo__registrations_after_fork(memo_client *c);

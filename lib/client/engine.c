@@ -111,8 +111,10 @@ void memo__engine_step(void)
     if (process.engine && outermost)
         (void)memo__loop_step(process.engine->loop, 0);
     turn_unlock();
-    if (outermost)
+    if (outermost) {
         memo__clients_deliver();
+        memo__configs_check();
+    }
 }
 
 int memo__engine_fd(void)
@@ -151,6 +153,7 @@ static void *engine_main(void *user)
             (void)memo__loop_step(g->loop, 0);
         turn_unlock();
         memo__clients_deliver(); /* log lines: outside of the turn, because sinks may call anything and files may be slow */
+        memo__configs_check();   /* likewise the checks of programs */
         if (stop)
             return NULL;
     }

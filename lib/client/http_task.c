@@ -257,8 +257,6 @@ void memo__tasks_cancel(memo_client *c)
 {
     while (c->owner.tasks)
         stop(c->owner.tasks);
-    memo__http_async_free(c->owner.async);
-    c->owner.async = NULL;
 }
 
 /* Nobody asked for their events, and nobody will. */

@@ -9,7 +9,7 @@
 #include "client/engine.h"
 
 #define GAUGES_OF_SERVICE 8   /* besides breakers */
-#define GAUGES_OF_CLIENT 3
+#define GAUGES_OF_CLIENT 6
 
 struct collecting {
     struct memo__metrics_row *rows;
@@ -83,6 +83,11 @@ static void collect_client(struct collecting *all, memo_client *c)
         return;
     gauge(all, MEMO__GAUGE_REGISTRY_UP, NULL, memo__watch_source(c->owner.watch)->scheme, memo__load(&c->owner.registry_up));
     gauge(all, MEMO__GAUGE_RULES_REVISION, NULL, NULL, (double)c->owner.rules.now->revision);
+    if (c->owner.config.count) {
+        gauge(all, MEMO__GAUGE_CONFIG_REVISION, NULL, NULL, (double)c->owner.config.published);
+        gauge(all, MEMO__GAUGE_CONFIG_STATE, NULL, NULL, memo__load(&c->config->state));
+        gauge(all, MEMO__GAUGE_CONFIG_REFUSED, NULL, NULL, (double)c->owner.config.refused);
+    }
     if (name[0]) /* fixed since the start: not copied */
         gauge(all, MEMO__GAUGE_TARGET, NULL, name, 1);
 }

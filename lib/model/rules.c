@@ -6,7 +6,7 @@
  * The built-in values are those that hold without any document: a second chance for what is safe to repeat, endpoints that fail are left out, nothing is refused. Where they come from:
  * retry: AWS's and gRPC's full jitter, Finagle's and Linkerd's budgets (a fifth there, a tenth here), 5 s as the request timeout of most gateways' examples is 15 s and of people's
  * patience 5; outlier: Envoy's 5 failures and 30 s, but a third instead of a tenth of the view, since a tenth of three instances is none; breaker: Resilience4j's 50 %; balance: Envoy's
- * panic threshold of 50 %, Finagle's decay of 10 s. */
+ * panic threshold of 50 %, two choices and least ring, Finagle's decay of 10 s. */
 #include "model/rules.h"
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +33,9 @@ static const struct memo__layer built_in = {
     },
     .outlier = { .on = true, .mode = MEMO__MODE_UNSAID, .consecutive_failures = 5, .eject_for = 30 * MEMO__S, .max_ejected = 340000 },
     .concurrency = { .on = false, .mode = MEMO__MODE_UNSAID },
-    .balance = { .policy = MEMO__BALANCE_PEAK_EWMA, .panic_below = 500000, .decay = 10 * MEMO__S },
+    .balance = { .rule = { .policy = MEMO__BALANCE_PEAK_EWMA, .panic_below = 500000, .decay = 10 * MEMO__S, .choices = 2,
+                           .slow_start = { .aggression = 1000, .min_weight = 100000 }, .min_ring = 1024, .max_ring = 65536,
+                           .hash_header = MEMO__NO_INDEX } },
 };
 
 static void service_fini(const struct memo__alloc *a, struct memo__service_rules *s)
@@ -69,7 +71,7 @@ static bool build(struct memo__rules_reader *r, const struct memo__layer *layer,
     out->outlier.mode = said(layer->outlier.mode, out->mode);
     out->concurrency = layer->concurrency;
     out->concurrency.mode = said(layer->concurrency.mode, out->mode);
-    out->balance = layer->balance;
+    memo__rules_take_balance(r, out, &layer->balance);
     return memo__rules_routes(r, layer, out);
 }
 

@@ -92,12 +92,29 @@ struct memo__concurrency_rule {
     uint32_t max;                  /* 1 to 1,000,000 */
 };
 
-enum memo__balance_policy { MEMO__BALANCE_PEAK_EWMA = 0, MEMO__BALANCE_ROUND_ROBIN = 1 };
+enum memo__balance_policy { MEMO__BALANCE_PEAK_EWMA = 0, MEMO__BALANCE_ROUND_ROBIN = 1, MEMO__BALANCE_RANDOM = 2,
+                           MEMO__BALANCE_WEIGHTED_ROUND_ROBIN = 3, MEMO__BALANCE_LEAST_REQUEST = 4,
+                           MEMO__BALANCE_RING_HASH = 5 };
+
+enum memo__hash_on { MEMO__HASH_ON_KEY = 0, MEMO__HASH_ON_PATH = 1, MEMO__HASH_ON_HEADER = 2 };
+
+#define MEMO__CHOICES_MAX 10       /* that least request looks at */
+
+struct memo__slow_start_rule {
+    int64_t window;                /* 0: off */
+    uint32_t aggression;           /* in thousandths: 1000 is a straight line */
+    uint32_t min_weight;           /* ppm of the weight */
+};
 
 struct memo__balance_rule {
     enum memo__balance_policy policy;
     uint32_t panic_below;          /* ppm of the view that must be pickable; below it ejection is ignored; 0: never */
     int64_t decay;                 /* time constant of the moving average */
+    struct memo__slow_start_rule slow_start;
+    uint32_t choices;              /* 2 to 10: how many least request looks at */
+    uint32_t min_ring, max_ring;   /* places of the ring of ring hash */
+    enum memo__hash_on hash_on;
+    uint8_t hash_header;           /* index into wants, or MEMO__NO_INDEX */
 };
 
 struct memo__when_header {

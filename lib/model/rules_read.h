@@ -57,6 +57,8 @@ struct memo__rules_reader {
 struct memo__limit_read { struct memo__limit_rule rule; char header[MEMO__NAME_MAX]; bool reserved; uint32_t at, index; };
 struct memo__limits_read { uint32_t count; struct memo__limit_read limit[MEMO__LIMITS_MAX]; };
 
+struct memo__balance_read { struct memo__balance_rule rule; char header[MEMO__NAME_MAX]; uint32_t header_at; };
+
 /* What one layer says, everything below included. */
 struct memo__layer {
     enum memo__mode mode;
@@ -65,7 +67,7 @@ struct memo__layer {
     struct memo__breaker_rule breaker;
     struct memo__outlier_rule outlier;
     struct memo__concurrency_rule concurrency;
-    struct memo__balance_rule balance;
+    struct memo__balance_read balance;
     struct memo__limits_read limits;
     uint8_t from[MEMO__BLOCKS];                      /* enum memo__origin */
     const struct memo__json_node *routes;            /* read when the rest of the service is known */
@@ -117,6 +119,8 @@ const char *memo__rules_near(struct memo__text written, const char *const *names
 /* Does this version put a key named so in force ("retry.attempts", "services.limits.maxWait")? */
 bool memo__rules_known(struct memo__text dotted);
 
+/* The balance of one layer into the service: its header finds its place. */
+void memo__rules_take_balance(struct memo__rules_reader *r, struct memo__service_rules *s, const struct memo__balance_read *from);
 /* Routes, read onto the service's layer. */
 bool memo__rules_routes(struct memo__rules_reader *r, const struct memo__layer *layer, struct memo__service_rules *out);
 /* Limits of one layer into the service: their places go into places[], from *count. origin: enum memo__origin; route: the one that is being read. */

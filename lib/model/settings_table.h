@@ -17,19 +17,27 @@ SETTING(ADVERTISE, "advertise", TEXT, "", NULL, NULL, NULL, 0,
 SETTING(ZONE, "zone", TEXT, "", NULL, NULL, NULL, 0,
         "Zone or data centre of this process, told in its registrations.")
 SETTING(RULES, "rules", TEXT, "", NULL, NULL, NULL, 0,
-        "Rules document: the path of a file, which is watched, or the document itself, beginning with `{`. Empty: the built-in defaults.")
+        "Rules document: a file (`/etc/rules.json`, `file:///etc/rules.json`), which is watched, a URL (`https://...`), which is asked again, or the document itself, beginning with `{`. Empty: the built-in defaults.")
 SETTING(RULES_POLL, "rules_poll", DURATION, "5s", "100ms", "1h", NULL, 0,
-        "How often the rules file is looked at, beside being told of its changes by the kernel.")
+        "How often the files of `rules` and `config` are looked at, beside being told of their changes by the kernel.")
+SETTING(CONFIG, "config", TEXT, "", NULL, NULL, NULL, 0,
+        "Where the application's configuration values come from: URLs, separated by blanks or commas, of which later ones win: `file:///etc/app.json`, `env:APP_`, `https://config.internal/app.json`.")
+SETTING(CONFIG_INTERVAL, "config_interval", DURATION, "30s", "1s", "24h", NULL, 0,
+        "How often documents behind http(s) URLs are asked for, a tenth more or less; after a failure sooner.")
+SETTING(CONFIG_TIMEOUT, "config_timeout", DURATION, "5s", "10ms", "1m", NULL, 0,
+        "How long the answer to such a question may take, name and connection included.")
+SETTING(CONFIG_SECRETS, "config_secrets", TEXT, "", NULL, NULL, NULL, 0,
+        "Keys of configuration values that are never shown, with what is below them, beside those whose name says so (`db.password`). Separated by blanks or commas.")
 SETTING(DEFAULT_TIMEOUT, "default_timeout", DURATION, "5s", "1ms", "24h", NULL, 0,
         "Overall timeout of calls for which neither the caller nor the rules say another.")
 SETTING(DISABLED, "disabled", BOOL, "false", NULL, NULL, NULL, 0,
         "Pass through: endpoints are picked, nothing else is decided. No limit, breaker, retry or ejection.")
 SETTING(CACHE, "cache", BOOL, "true", NULL, NULL, NULL, 0,
-        "Keep the last good views and rules on disk, to start from when no source answers.")
+        "Keep the last good views, rules and configuration on disk, to start from when no source answers.")
 SETTING(CACHE_DIR, "cache_dir", PATH, "", NULL, NULL, NULL, 0,
         "Directory of the last-good cache. Empty: `memo/cache` in $XDG_RUNTIME_DIR, else `/run/memo/cache`.")
 SETTING(CACHE_MAX_AGE, "cache_max_age", DURATION, "24h", "0s", "30d", NULL, 0,
-        "How old a view or rules document on disk may be to start from when no source answers.")
+        "How old a view, rules or configuration document on disk may be to start from when no source answers.")
 SETTING(PROTECTION, "protection", SHARE, "50%", "0%", "100%", NULL, 0,
         "A view that would lose more than this share in one update that the source cannot prove keeps its endpoints. `100%`: no protection.")
 SETTING(LEASE_TTL, "lease_ttl", DURATION, "10s", "1s", "10m", NULL, 0,

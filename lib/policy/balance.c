@@ -7,6 +7,10 @@
 static const struct memo__balancer *const balancers[] = {
     [MEMO__BALANCE_PEAK_EWMA] = &memo__balance_peak_ewma,
     [MEMO__BALANCE_ROUND_ROBIN] = &memo__balance_round_robin,
+    [MEMO__BALANCE_RANDOM] = &memo__balance_random,
+    [MEMO__BALANCE_LEAST_REQUEST] = &memo__balance_least_request,
+    [MEMO__BALANCE_RING_HASH] = &memo__balance_ring_hash,
+    [MEMO__BALANCE_WEIGHTED_ROUND_ROBIN] = &memo__balance_weighted_round_robin,
 };
 
 const struct memo__balancer *memo__balancer_of(enum memo__balance_policy policy)
@@ -79,8 +83,7 @@ static bool scan(const struct memo__pick_request *q, uint32_t start, bool panic,
         enum memo__pickable may = memo__balance_may(q, i, panic, again);
         out->flags |= flag_of[may];
         if (may == MEMO__PICKABLE) {
-            out->slot = q->from->slots[i];
-            out->index = i;
+            (void)memo__balance_take(q, i, out);
             return true;
         }
     }

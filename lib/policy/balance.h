@@ -6,11 +6,15 @@
  * ones are left, one is tried again and said so. Panic: when fewer than panic_below of the candidates are not ejected, ejection is ignored (it is
  * probably us, not them), and said so.
  *
+ * What a policy needs beyond the weights of its candidates (an alias table, a schedule, a ring) it builds once for each list of them, off the hot
+ * path, into memory that the owner of the list hands in: its table.
+ *
  * Reads only, but for the stripe's round robin word. Endpoint breakers are asked (memo__breaker_check), not entered: the caller admits the one that
  * was picked, and on a lost race picks again with that slot among `tried`. */
 #ifndef MEMO__POLICY_BALANCE_H
 #define MEMO__POLICY_BALANCE_H
 #include <memo/status.h>
+#include "base/hash.h"
 #include "base/rng.h"
 #include "policy/decay.h"
 #include "policy/fleet.h"
@@ -24,6 +28,8 @@ struct memo__candidates { /* immutable */
     const uint32_t *weights;
     uint32_t count;
     uint32_t weighted;             /* how many have weight > 0; 0: not counted, all of them */
+    const void *table;             /* what the policy has built of them; NULL: it has nothing to build */
+    memo__instant warm_at, oldest; /* slow start (slow_start.h): when all of them have their whole weight; when the first of them joined */
 };
 
 struct memo__pick_request {
@@ -36,6 +42,7 @@ struct memo__pick_request {
     uint32_t *cursor;              /* this stripe's round robin word */
     memo__instant now;
     uint64_t draw;
+    uint64_t hash;                 /* of the call's key: XXH64, so that others agree; of a call without one, a draw */
     uint32_t tried[MEMO__ATTEMPTS_MAX], tried_count;
     uint32_t ejected;              /* endpoints of this service that are ejected right now; 0 is the fast path */
 };
@@ -54,11 +61,28 @@ struct memo__pick {
     uint8_t flags;
 };
 
+/* What the scores of a policy are: for whoever tells them. */
+enum memo__score { MEMO__SCORE_NONE = 0, MEMO__SCORE_COST, MEMO__SCORE_WEIGHT, MEMO__SCORE_CALLS, MEMO__SCORE_HASH };
+
+#define MEMO__BALANCE_NAME 64 /* bytes of a candidate's name at most */
+
+struct memo__balance_names {
+    /* "10.0.0.1:80" or "[::1]:80" of candidate i, without a NUL; answers its length. */
+    size_t (*name)(const void *of, uint32_t i, char buf[MEMO__BALANCE_NAME]);
+    const void *of;
+};
+
 struct memo__balancer {
     const char *name;
+    enum memo__score score;
     int32_t (*pick)(const struct memo__pick_request *q, struct memo__pick *out);
+    /* NULL: no table. Bytes of it, and of the memory that building it takes; both to be handed to `build`, aligned to 8. */
+    size_t (*size)(const struct memo__candidates *c, const struct memo__balance_rule *rule, size_t *scratch);
+    void (*build)(const struct memo__candidates *c, const struct memo__balance_rule *rule, const struct memo__balance_names *names, void *table,
+                  void *scratch);
 };
-extern const struct memo__balancer memo__balance_peak_ewma, memo__balance_round_robin;
+extern const struct memo__balancer memo__balance_peak_ewma, memo__balance_round_robin, memo__balance_random, memo__balance_least_request,
+    memo__balance_ring_hash, memo__balance_weighted_round_robin;
 const struct memo__balancer *memo__balancer_of(enum memo__balance_policy policy);
 
 /* MEMO_OK, MEMO_REFUSED_NO_ENDPOINT, or MEMO_REFUSED_OPEN (there are some, but their own breakers refuse all). */
@@ -74,6 +98,19 @@ uint8_t memo__balance_flag(enum memo__pickable why);
 bool memo__balance_panic(const struct memo__pick_request *q);
 /* The first that may be picked, from `start` on, once around; then once more with those tried. Adds to out->flags. */
 int32_t memo__balance_scan(const struct memo__pick_request *q, uint32_t start, bool panic, struct memo__pick *out);
+/* Nobody to pick from: out is filled to say so. Else it is made ready. */
+static inline bool memo__balance_begin(const struct memo__pick_request *q, struct memo__pick *out)
+{
+    *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
+    return q->from->count != 0;
+}
+/* Candidate i it is. */
+static inline int32_t memo__balance_take(const struct memo__pick_request *q, uint32_t i, struct memo__pick *out)
+{
+    out->slot = q->from->slots[i];
+    out->index = i;
+    return MEMO_OK;
+}
 /* What candidate i costs: (average latency) * (calls under way + 1) / weight. */
 float memo__balance_score(const struct memo__pick_request *q, uint32_t i);
 
@@ -141,7 +178,7 @@ static inline struct memo__endpoint_part *memo__lot_part(const struct memo__lot 
 struct memo__drawn { const struct memo__lot *lot, *other; float score, other_score; };
 
 /* Draws two of n >= 2 and picks the one that costs less, the first if they are equal: what memo__balance_pick does where none is ejected or tried,
- * endpoints have no breakers, and no other stripe ever called. The answer is this stripe's part of it. */
+ * endpoints have no breakers, none is young, and no other stripe ever called. The answer is this stripe's part of it. */
 static inline struct memo__endpoint_part *memo__balance_draw(const struct memo__lot *lots, uint32_t n, struct memo__stripe stripe, float scale,
                                                              memo__instant now, uint64_t draw, struct memo__drawn *out)
 {

@@ -14,7 +14,7 @@
  *
  * One that was never measured costs next to nothing until it has a call under way, and then as much as 100 ms: newcomers are tried at once, by one
  * call at a time. */
-#include "policy/balance.h"
+#include "policy/slow_start.h"
 
 #define MORE_DRAWS 8 /* if one of the two may not be picked; beyond, a scan */
 
@@ -89,7 +89,7 @@ static bool add(const struct memo__pick_request *q, uint32_t i, bool panic, stru
 {
     enum memo__pickable may = memo__balance_may(q, i, panic, false);
     out->flags |= memo__balance_flag(may);
-    return may == MEMO__PICKABLE;
+    return may == MEMO__PICKABLE && (memo__slow_start_over(q) || !memo__slow_start_passes(q, i, memo__mix64(q->draw + i)));
 }
 
 /* Some may not be picked: draws on until it has two, then scans. i and j were drawn first; equal if there is but one. */
@@ -119,7 +119,7 @@ static int32_t pick_among_some(const struct memo__pick_request *q, uint32_t i, u
 static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
 {
     const struct memo__candidates *from = q->from;
-    bool nothing_to_skip = (q->tried_count | q->ejected) == 0 && !q->instance_breaker;
+    bool nothing_to_skip = (q->tried_count | q->ejected) == 0 && !q->instance_breaker && memo__slow_start_over(q);
     if (from->count == 0) {
         *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
         return MEMO_REFUSED_NO_ENDPOINT;
@@ -135,4 +135,4 @@ static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
     return pick_among_some(q, i, j, scale, out);
 }
 
-const struct memo__balancer memo__balance_peak_ewma = { "peak-ewma", pick };
+const struct memo__balancer memo__balance_peak_ewma = { "peak-ewma", MEMO__SCORE_COST, pick, NULL, NULL };

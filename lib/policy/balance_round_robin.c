@@ -8,8 +8,7 @@
 static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
 {
     uint32_t n = q->from->count, turn = memo__load(q->cursor);
-    *out = (struct memo__pick){ MEMO__NO_SLOT, 0, MEMO__NO_SLOT, 0, 0, 0 };
-    if (n == 0)
+    if (!memo__balance_begin(q, out))
         return MEMO_REFUSED_NO_ENDPOINT;
     bool panic = memo__balance_panic(q);
     uint32_t start = (turn + q->stripe.index * 0x9e3779b9u) % n;
@@ -21,4 +20,4 @@ static int32_t pick(const struct memo__pick_request *q, struct memo__pick *out)
     return status;
 }
 
-const struct memo__balancer memo__balance_round_robin = { "round-robin", pick };
+const struct memo__balancer memo__balance_round_robin = { "round-robin", MEMO__SCORE_NONE, pick, NULL, NULL };

@@ -52,6 +52,7 @@ uint32_t memo__fleet_renew(struct memo__fleet *f, uint32_t slot)
     memo__store(&s->ejected_at, (memo__instant)0);
     memo__store(&s->ejected_failures, 0u);
     memo__store(&s->ejections, 0u);
+    memo__store(&s->joined, (memo__instant)0);
     for (uint32_t i = 0; i < f->stripes; i++) {
         struct memo__endpoint_part *p = memo__fleet_part(f, i, slot);
         memo__store(&p->cost, 0u);

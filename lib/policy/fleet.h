@@ -26,7 +26,8 @@ struct memo__endpoint_state {
     memo__instant ejected_at;
     uint32_t ejected_failures;    /* what it was ejected for */
     uint32_t ejections;           /* how often */
-    uint64_t unused[4];
+    memo__instant joined;         /* 0: it was there when the service was first seen; written by the owner, see slow_start.h */
+    uint64_t unused[3];
 };
 
 struct memo__endpoint_part { /* 16 bytes per stripe */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache_text.h: the last good text of a kind (the rules document), on disk beside the last good views.
+/* cache_text.h: the last good text of a kind (rules, configuration), on disk beside the last good views.
  *
  *   <key>-rules.a, <key>-rules.b   two copies, 0600, the older one is overwritten and synced: whatever happens in between, one is whole
  *
@@ -12,7 +12,7 @@
 #include "base/host.h"
 #include "base/text.h"
 
-#define MEMO__TEXT_MOST (4u << 20)      /* bytes of a text */
+#define MEMO__TEXT_MOST ((4u << 20) + 1024) /* bytes of a text: a document, and what document.c writes before it */
 #define MEMO__TEXT_HEAD 73              /* bytes of the first line */
 
 struct memo__text_place {

@@ -46,6 +46,9 @@ static const struct { const char *name, *help, *detail; } gauge_names[MEMO__GAUG
     [MEMO__GAUGE_RETRY_BUDGET] = { "memo_client_retry_budget_tokens", "Retries that the budget would allow now.", NULL },
     [MEMO__GAUGE_REGISTRY_UP] = { "memo_registry_up", "1 if the registry answers, 0 if it is away.", "scheme" },
     [MEMO__GAUGE_RULES_REVISION] = { "memo_rules_revision", "Revision of the rules in force.", NULL },
+    [MEMO__GAUGE_CONFIG_REVISION] = { "memo_config_revision", "Revision of the configuration values.", NULL },
+    [MEMO__GAUGE_CONFIG_STATE] = { "memo_config_state", "Of the configuration values: 0 empty, 1 live, 2 stale, 4 cached.", NULL },
+    [MEMO__GAUGE_CONFIG_REFUSED] = { "memo_config_refused", "Configuration documents and states refused since the start.", NULL },
     [MEMO__GAUGE_TARGET] = { "target_info", "Who this process is, as OpenTelemetry tells it.", "service_name" },
 };
 

@@ -81,6 +81,7 @@ enum memo__gauge_kind { /* what else is told; name, help and labels are in metri
     MEMO__GAUGE_RETRY_BUDGET,   /* tokens left */
     MEMO__GAUGE_REGISTRY_UP,    /* detail: the scheme; 1 or 0; no service */
     MEMO__GAUGE_RULES_REVISION, /* no service */
+    MEMO__GAUGE_CONFIG_REVISION, MEMO__GAUGE_CONFIG_STATE, MEMO__GAUGE_CONFIG_REFUSED, /* no service */
     MEMO__GAUGE_TARGET,         /* detail: service_name; 1; no service */
     MEMO__GAUGES
 };

@@ -51,9 +51,13 @@ FIELDS(memo_instance, F(memo_instance, size), F(memo_instance, id), F(memo_insta
 FIELDS(memo_event, F(memo_event, size), F(memo_event, revision), F(memo_event, ref), F(memo_event, status), F(memo_event, kind), F(memo_event, service),
        F(memo_event, subject), F(memo_event, text))
 
+FIELDS(memo_config_facts, F(memo_config_facts, size), F(memo_config_facts, revision), F(memo_config_facts, age_max_ms), F(memo_config_facts, state),
+       F(memo_config_facts, count))
+
 static const struct row rows[] = {
     ROW(memo_error), ROW(memo_setting), ROW(memo_endpoint), ROW(memo_view_facts), ROW(memo_header), ROW(memo_context), ROW(memo_call),
     ROW(memo_call_facts), ROW(memo_attempt), ROW(memo_outcome), ROW(memo_http_reply), ROW(memo_http_request), ROW(memo_instance), ROW(memo_event),
+    ROW(memo_config_facts),
 };
 
 static const struct number numbers[] = {

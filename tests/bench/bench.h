@@ -46,7 +46,7 @@ void allocs_begin(void);
 uint64_t allocs_end(void);
 
 /* The client under test: services "a" and "b" with the same endpoints and the same rules. */
-enum rules { RULES_FULL, RULES_P2C, RULES_ROUND_ROBIN, RULES_HTTP };
+enum rules { RULES_FULL, RULES_P2C, RULES_ROUND_ROBIN, RULES_RANDOM, RULES_WEIGHTED, RULES_LEAST, RULES_RING, RULES_HTTP };
 struct subject {
     memo_client *client;
     memo_service *service[2];
@@ -91,6 +91,8 @@ void group_picks(void);
 void group_http(void);
 void group_http_async(void);
 void group_memory(void);
+void group_config(void);
+int child_config(const char *name, uint64_t n);
 int child_bare_multi(uint16_t port, const char *head, uint64_t n);
 int child_submitted(uint16_t port, uint64_t n);
 int run_child(int argc, char **argv);

@@ -12,6 +12,8 @@ static struct bound { const char *group, *name; double most; bool seen; } bounds
     { "decision", "decision_instr", 1500, false },
     { "decision", "decision_allocs", 0, false },
     { "decision", "decision_shared_rmw", 0, false },
+    { "config", "config_read_instr", 200, false },
+    { "config", "config_read_allocs", 0, false },
     { "http", "http_instr_over_curl", 1.10, false },
     { "async", "http_async_instr_over_curl", 1.10, false },
     { "memory", "rss_idle_kib", 2048, false },

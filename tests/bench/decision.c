@@ -92,6 +92,10 @@ static void picks_growing(enum rules rules, const char *name)
 
 void group_picks(void)
 {
-    picks_growing(RULES_P2C, "p2c");
-    picks_growing(RULES_ROUND_ROBIN, "rr");
+    static const struct { enum rules rules; const char *name; } policies[] = {
+        { RULES_P2C, "p2c" }, { RULES_ROUND_ROBIN, "rr" }, { RULES_RANDOM, "random" }, { RULES_WEIGHTED, "wrr" }, { RULES_LEAST, "least" },
+        { RULES_RING, "ring" },
+    };
+    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++)
+        picks_growing(policies[i].rules, policies[i].name);
 }

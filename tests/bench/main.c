@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c: `make bench`. `bench --only floors,decision,picks,http,async,memory` runs some of the groups. */
+/* main.c: `make bench`. `bench --only floors,decision,picks,config,http,async,memory` runs some of the groups. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,8 @@ const char *self_path;
 static char path[4096];
 
 static const struct { const char *name; void (*run)(void); } groups[] = {
-    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "http", group_http }, { "async", group_http_async },
+    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "config", group_config }, { "http", group_http },
+        { "async", group_http_async },
     { "memory", group_memory },
 };
 
@@ -72,6 +73,8 @@ static int child_main(int argc, char **argv)
     const char *name = argc > 0 ? argv[0] : "";
     uint64_t n = argc > 1 ? strtoull(argv[argc - 1], NULL, 10) : 0;
     uint16_t port = argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 0;
+    if (strncmp(name, "config", 6) == 0)
+        return child_config(name, n);
     if (strcmp(name, "server") == 0)
         return child_server();
     if (strcmp(name, "idle") == 0)

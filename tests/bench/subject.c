@@ -26,6 +26,10 @@ static const char *const documents[] = {
     [RULES_HTTP] = BOTH(FULL),
     [RULES_P2C] = BOTH("\"balance\":{\"policy\":\"peak-ewma\"}"),
     [RULES_ROUND_ROBIN] = BOTH("\"balance\":{\"policy\":\"round-robin\"}"),
+    [RULES_WEIGHTED] = BOTH("\"balance\":{\"policy\":\"weighted-round-robin\"}"),
+    [RULES_LEAST] = BOTH("\"balance\":{\"policy\":\"least-request\"}"),
+    [RULES_RING] = BOTH("\"balance\":{\"policy\":\"ring-hash\",\"hashOn\":\"key\",\"minRing\":65536}"),
+    [RULES_RANDOM] = BOTH("\"balance\":{\"policy\":\"random\"}"),
 };
 
 static void need(memo_status s, const char *what, const memo_error *e)
@@ -150,6 +154,16 @@ void decisions_fresh(void *caller, uint64_t n)
     c->failures += failures;
 }
 
+/* Keys of many users, so that hashing them and missing the caches count; read by ring hash alone. */
+static const char *key_of(uint64_t n)
+{
+    static char keys[4096][8];
+    if (!keys[0][0])
+        for (uint32_t i = 0; i < 4096; i++)
+            snprintf(keys[i], sizeof keys[i], "u-%u", i);
+    return keys[n & 4095];
+}
+
 void picks(void *caller, uint64_t n)
 {
     static const memo_outcome good = { .size = sizeof good, .kind = MEMO_OUTCOME_REPLIED, .http_status = 200 };
@@ -159,6 +173,7 @@ void picks(void *caller, uint64_t n)
     memo_attempt a = MEMO_INIT(memo_attempt);
     int32_t again;
     while (n--) {
+        f.key = key_of(n);
         bool well = memo_call_begin(&k, c->service, &f) == MEMO_OK && memo_call_next(&k, &a) == MEMO_OK && memo_call_report(&k, &a, &good, &again) == MEMO_OK;
         memo_call_end(&k);
         c->failures += !well;

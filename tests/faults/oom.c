@@ -29,6 +29,7 @@
 static struct { long requests, fail_at, live; bool forever; uint32_t failed; } oom;
 static const char *step = "";
 static long points, wrong;
+static char config[192]; /* sources of configuration values */
 
 static bool fail_now(void)
 {
@@ -70,7 +71,8 @@ static struct { pid_t pid; int ours; uint16_t port; } server;
 static void on_request(struct memo__httpd_request *r, void *user)
 {
     (void)user;
-    memo__httpd_reply_text(r, 200, "text/plain", "hello");
+    bool config_asked = memo__text_is(memo__httpd_path(r), "/app.json");
+    memo__httpd_reply_text(r, 200, config_asked ? "application/json" : "text/plain", config_asked ? "{ \"db\": { \"url\": \"x\" } }" : "hello");
 }
 
 static void on_end(struct memo__io *io, uint32_t events, void *user)
@@ -306,6 +308,37 @@ static void use_rules(memo_client *c)
         (void)good("memo_rules_apply", memo_rules_apply(c, rules, sizeof rules - 1, report, sizeof report, NULL, NULL));
 }
 
+static int check_config(const memo_config *g, char *why, size_t n, void *user)
+{
+    (void)why, (void)n, (void)user;
+    return memo_config_get_int(g, "db.max", 0) < 0;
+}
+
+static void use_config(memo_client *c)
+{
+    memo_config *g = NULL;
+    memo_config_facts facts = MEMO_INIT(memo_config_facts);
+    char origin[256];
+    (void)good("memo_client_wait", memo_client_wait(c, memo__load(&oom.failed) ? 20 : 5000, NULL)); /* one of the sources is behind a URL */
+    if (!good("memo_config_watch", memo_config_watch(c, "db", 1)) || !good("memo_config_acquire", memo_config_acquire(c, &g)))
+        return;
+    (void)good("memo_config_get_facts", memo_config_get_facts(g, &facts));
+    if (memo_config_get_key(g, "db", 0)) {
+        (void)good("memo_config_get_origin", memo_config_get_origin(g, "db.url", origin, sizeof origin));
+        (void)good("memo_config_expect", memo_config_expect(g, "db.max", "int", NULL));
+        if (strcmp(memo_config_get_text(g, "db.url", ""), "x") != 0 || memo_config_get_int(g, "db.max", 0) != 10 ||
+            memo_config_get_bool(g, "db.max", 7) != 7 ||
+            memo_config_get_ms(g, "db.max", 0) != 10 || memo_config_get_bytes(g, "db.max", 0) != 10 || memo_config_get_number(g, "db.max", 0) < 9 ||
+                memo_config_is_secret(g, "db.max"))
+            (void)good("memo_config_get_text", MEMO_E_ARGUMENT);
+    } else if (facts.revision || !memo__load(&oom.failed)) {
+        (void)good("memo_config_get_key", MEMO_E_ARGUMENT); /* all of it, or nothing */
+    }
+    memo_config_release(g);
+    (void)good("memo_config_check_set", memo_config_check_set(c, NULL, NULL));
+    (void)good("memo_config_watch", memo_config_watch(c, "db", 0));
+}
+
 static void scenario(const char *registry, bool registers)
 {
     memo_client *c = NULL;
@@ -322,11 +355,15 @@ static void scenario(const char *registry, bool registers)
     (void)good("memo_client_set", memo_client_set(c, "log_level", "error", NULL));
     if (!good("memo_client_set", memo_client_set(c, "registry", registry, NULL)) || !good("memo_client_set", memo_client_set(c, "admin_socket", "none", NULL)))
         goto done;
+    if (!good("memo_client_set", memo_client_set(c, "config", config, NULL)))
+        goto done;
+    (void)good("memo_config_check_set", memo_config_check_set(c, check_config, NULL));
     (void)good("memo_client_get_setting", memo_client_get_setting(c, "log_level", value, sizeof value, origin, sizeof origin));
     memo_log_set(c, on_line, &lines);
     if (!good("memo_client_start", memo_client_start(c, NULL)))
         goto done;
     use_rules(c);
+    use_config(c);
     if (registers)
         use_registration(c);
     else
@@ -501,6 +538,12 @@ int main(void)
         return 1;
     (void)setenv("XDG_RUNTIME_DIR", directory, 1);
     (void)snprintf(registry, sizeof registry, "file://%s/registry?sync=off", directory);
+    (void)snprintf(config, sizeof config, "file://%s/app.json,http://127.0.0.1:%u/app.json,env:OOMTEST_", directory, server.port);
+    (void)snprintf(list, sizeof list, "%s/app.json", directory);
+    FILE *f = fopen(list, "w");
+    if (!f || fputs("{ \"db\": { \"url\": \"y\", \"max\": 5 } }", f) < 0 || fclose(f) != 0)
+        return 1;
+    (void)setenv("OOMTEST_DB_MAX", "10", 1);
     (void)snprintf(list, sizeof list, "static:todo=127.0.0.1:%u|127.0.0.1:%u", server.port, server.port);
     scenario(list, false); /* what is initialised once in a process, is now */
     scenario(registry, true);

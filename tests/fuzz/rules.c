@@ -51,7 +51,12 @@ static void check_route(const struct memo__service_rules *s, const struct memo__
 
 static void check_service(const struct memo__service_rules *s)
 {
-    require(mode(s->mode) && s->max_stale > 0 && mode(s->outlier.mode) && mode(s->concurrency.mode) && s->balance.policy <= MEMO__BALANCE_ROUND_ROBIN && s->balance.decay > 0);
+    const struct memo__balance_rule *b = &s->balance;
+    require(mode(s->mode) && s->max_stale > 0 && mode(s->outlier.mode) && mode(s->concurrency.mode));
+    require(b->policy <= MEMO__BALANCE_RING_HASH && b->choices >= 2 && b->choices <= MEMO__CHOICES_MAX && b->decay > 0);
+    require(b->min_ring >= 1 && b->min_ring <= b->max_ring && b->slow_start.window >= 0);
+    require(b->slow_start.aggression >= 100 && b->slow_start.aggression <= 10000);
+    require(b->hash_header == MEMO__NO_INDEX || (b->hash_header < s->wants_count && b->hash_on == MEMO__HASH_ON_HEADER));
     require(!s->outlier.on || (s->outlier.consecutive_failures >= 1 && s->outlier.eject_for > 0 && s->outlier.max_ejected <= 1000000));
     require(!s->concurrency.on || (s->concurrency.max >= 1 && s->concurrency.max <= 1000000));
     require(s->wants_count <= MEMO__WANTS_MAX && s->subsets_count <= MEMO__SUBSETS_MAX && s->routes_count >= 1 && s->routes_count <= MEMO__ROUTES_MAX);

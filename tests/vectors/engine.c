@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "policy/deadline.h"
+#include "policy/slow_start.h"
 
 #define PROBE_LEASE_LEAST MEMO__S
 
@@ -37,11 +38,20 @@ static const char *label_of(const void *endpoint, const char *name)
     return NULL;
 }
 
+static size_t name_of(const void *of, uint32_t i, char buf[MEMO__BALANCE_NAME])
+{
+    const struct pool *p = of;
+    const char *address = p->engine->endpoints[p->slots[i]].address;
+    size_t n = strnlen(address, MEMO__BALANCE_NAME);
+    memcpy(buf, address, n);
+    return n;
+}
+
 static void pool_build(struct engine *e, struct pool *p, const struct memo__subset *subset)
 {
     p->slots = lines((e->endpoints_count + 1) * sizeof *p->slots);
     p->weights = lines((e->endpoints_count + 1) * sizeof *p->weights);
-    p->from = (struct memo__candidates){ p->slots, p->weights, 0, 0 };
+    p->from = (struct memo__candidates){ .slots = p->slots, .weights = p->weights };
     for (uint32_t i = 0; i < e->endpoints_count; i++) {
         if (subset && !memo__subset_matches(subset, label_of, &e->endpoints[i]))
             continue;
@@ -49,9 +59,20 @@ static void pool_build(struct engine *e, struct pool *p, const struct memo__subs
         p->weights[p->from.count++] = e->endpoints[i].weight;
         p->from.weighted += e->endpoints[i].weight != 0;
     }
+    memo__slow_start_see(&p->from, &e->fleet, &e->service->balance.slow_start);
+    const struct memo__balancer *b = memo__balancer_of(e->service->balance.policy);
+    size_t scratch_bytes = 0, bytes = b->size && p->from.count ? b->size(&p->from, &e->service->balance, &scratch_bytes) : 0;
+    if (!bytes)
+        return;
+    void *scratch = lines(scratch_bytes);
+    const struct memo__balance_names names = { name_of, p };
+    p->engine = e;
+    b->build(&p->from, &e->service->balance, &names, p->table = lines(bytes), scratch);
+    p->from.table = p->table;
+    free(scratch);
 }
 
-const struct pool *call_pool(const struct engine *e, const struct call *c)
+struct pool *call_pool(struct engine *e, const struct call *c)
 {
     return &e->pools[c->subset == MEMO__NO_INDEX ? MEMO__SUBSETS_MAX : c->subset];
 }
@@ -72,6 +93,8 @@ static void fleet_build(struct engine *e)
         memo__fleet_chunk_attach(&e->fleet, k, e->blocks[2 * k] = lines(memo__fleet_chunk_size(k, 1)));
         memo__fleet_breakers_attach(&e->fleet, k, e->blocks[2 * k + 1] = lines(memo__fleet_breakers_size(k, 1)));
     }
+    for (uint32_t i = 0; i < e->endpoints_count; i++)
+        memo__fleet_state(&e->fleet, i)->joined = e->endpoints[i].joined;
 }
 
 static void organs_build(struct engine *e)
@@ -108,8 +131,8 @@ const char *engine_begin(struct engine *e, const char *rules, size_t bytes, cons
         return *said ? said : "the rules do not compile";
     e->service = memo__rules_for(e->rules, (struct memo__text){ service, strlen(service) });
     memo__wants_init(&e->wants, e->service);
-    pools_build(e);
     fleet_build(e);
+    pools_build(e);
     organs_build(e);
     return NULL;
 }
@@ -121,6 +144,7 @@ void engine_end(struct engine *e)
     for (uint32_t i = 0; i <= MEMO__SUBSETS_MAX; i++) {
         free(e->pools[i].slots);
         free(e->pools[i].weights);
+        free(e->pools[i].table);
     }
     for (uint32_t i = 0; i < 2 * MEMO__FLEET_CHUNKS; i++)
         free(e->blocks[i]);
@@ -165,6 +189,18 @@ static void gate_build(struct engine *e, struct call *c, const struct asked *ask
     }
 }
 
+static void hash(const struct engine *e, struct call *c, const struct asked *asked)
+{
+    const struct memo__balance_rule *b = &e->service->balance;
+    struct memo__text key = asked->key;
+    if (b->hash_on == MEMO__HASH_ON_PATH)
+        key = (struct memo__text){ asked->path.at, strcspn(asked->path.at, "?") };
+    else if (b->hash_on == MEMO__HASH_ON_HEADER)
+        key = b->hash_header == MEMO__NO_INDEX ? (struct memo__text){ NULL, 0 } : asked->values[b->hash_header];
+    c->hashed = key.at != NULL;
+    c->hash = key.at ? memo__xxh64(0, key.at, key.n) : 0;
+}
+
 int32_t call_begin(struct engine *e, struct call *c, const struct asked *asked, memo__instant now, uint64_t draw)
 {
     struct memo__route_facts facts = { asked->method, asked->path, 0, asked->values };
@@ -174,6 +210,7 @@ int32_t call_begin(struct engine *e, struct call *c, const struct asked *asked, 
     c->route = memo__route_match(e->service, &facts, &c->why);
     const struct memo__route_rule *route = &e->service->routes[c->route];
     c->subset = memo__route_split(route, draw);
+    hash(e, c, asked);
     c->deadline = memo__deadline(now, route->timeout, asked->timeout, asked->inherited);
     int64_t left = memo__deadline_left(now, c->deadline);
     if (left == 0)
@@ -191,7 +228,8 @@ static int32_t pick(struct engine *e, struct call *c, memo__instant now, uint64_
     const struct memo__breaker_rule *own = &e->service->routes[c->route].breaker;
     bool enters = own->on && own->scope == MEMO__SCOPE_INSTANCE, observes = enters && own->mode == MEMO__OBSERVE;
     struct memo__pick_request q = { .fleet = &e->fleet, .from = &call_pool(e, c)->from, .rule = &e->service->balance, .instance_breaker = enters && !observes ? own : NULL,
-                                    .stripe = here, .stripes_active = 1, .cursor = &e->cursor, .now = now, .draw = draw, .ejected = e->outlier.ejected };
+                                    .stripe = here, .stripes_active = 1, .cursor = &call_pool(e, c)->cursor, .now = now, .draw = draw,
+                                    .hash = c->hashed ? c->hash : draw, .ejected = e->outlier.ejected };
     for (; q.tried_count < c->attempts; q.tried_count++)
         q.tried[q.tried_count] = c->tries[q.tried_count].slot;
     *permit = (struct memo__permit){ MEMO__NO_EPOCH, MEMO__NO_PROBE, 0, 0 };

@@ -16,9 +16,10 @@
 #define KEYS 2048 /* of a limit by header */
 
 struct label { const char *name, *value; };
-struct endpoint { const char *id; uint32_t weight, labels_count; struct label labels[8]; };
+struct endpoint { const char *id, *address; memo__instant joined; uint32_t weight, labels_count; struct label labels[8]; };
 
-struct pool { struct memo__candidates from; uint32_t *slots, *weights; };
+struct engine;
+struct pool { const struct engine *engine; struct memo__candidates from; uint32_t *slots, *weights; void *table; uint32_t cursor; };
 
 struct organ_breaker { struct memo__breaker shared; struct memo__breaker_part part; };
 struct organ_limit { struct memo__limiter shared; struct memo__lease_part part; struct memo__keyed *keyed; };
@@ -38,13 +39,12 @@ struct engine {
     struct memo__lease_part bulkhead_part;
     struct memo__budget budget;
     struct memo__budget_part budget_part;
-    uint32_t cursor;
     void *blocks[2 * MEMO__FLEET_CHUNKS];
 };
 
 struct asked { /* the facts of a call */
     uint32_t method;
-    struct memo__text path, values[MEMO__WANTS_MAX];
+    struct memo__text path, key, values[MEMO__WANTS_MAX];
     int64_t timeout;               /* the caller's own, 0: none */
     memo__instant inherited;
 };
@@ -57,6 +57,8 @@ struct call {
     bool open;                     /* begun, and not ended */
     int32_t status;                /* of begin */
     uint32_t route, subset;
+    bool hashed;
+    uint64_t hash;                 /* of its key, if it has one */
     struct memo__route_why why;
     struct memo__gate gate;
     struct memo__gate_result result;
@@ -83,7 +85,7 @@ int32_t call_next(struct engine *e, struct call *c, memo__instant now, uint64_t 
 void call_report(struct engine *e, struct call *c, const struct outcome *o, memo__instant now, uint64_t draw, struct told *told);
 void call_end(struct engine *e, struct call *c);
 
-const struct pool *call_pool(const struct engine *e, const struct call *c);
+struct pool *call_pool(struct engine *e, const struct call *c);
 /* The breaker that a call of this route passes: NULL if there is none but the endpoints' own. */
 struct organ_breaker *engine_breaker(struct engine *e, uint32_t route);
 #endif

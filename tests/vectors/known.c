@@ -17,9 +17,11 @@ static const struct known case_keys[] = {
     { "name", cJSON_String }, { "source", cJSON_String }, { "rules", cJSON_Object }, { "service", cJSON_String }, { "endpoints", cJSON_Array | cJSON_Number },
     { "seed", cJSON_Number }, { "steps", cJSON_Array }, { NULL, 0 },
 };
-static const struct known endpoint_keys[] = { { "id", cJSON_String }, { "weight", cJSON_Number }, { "labels", cJSON_Object }, { NULL, 0 } };
+static const struct known endpoint_keys[] = { { "id", cJSON_String }, { "weight", cJSON_Number }, { "labels", cJSON_Object },
+                                              { "address", cJSON_String }, { "joined", DURATION }, { NULL, 0 } };
 static const struct known fact_keys[] = {
-    { "method", cJSON_String }, { "path", cJSON_String }, { "headers", cJSON_Object }, { "timeout", DURATION }, { "inherited", DURATION }, { NULL, 0 },
+    { "method", cJSON_String }, { "path", cJSON_String }, { "key", cJSON_String }, { "headers", cJSON_Object }, { "timeout", DURATION },
+    { "inherited", DURATION }, { NULL, 0 },
 };
 static const struct known outcome_keys[] = { OUTCOME, { NULL, 0 } };
 static const struct known answer_keys[] = { OUTCOME, { "latency", DURATION }, { NULL, 0 } };

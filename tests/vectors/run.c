@@ -91,12 +91,19 @@ static struct outcome read_outcome(struct story *s, const cJSON *n)
 }
 
 /* Facts; "{n}" in a header's value is the number of the call. Values live in `room`. */
-static void read_asked(struct story *s, const cJSON *n, uint32_t index, struct asked *out, char room[MEMO__WANTS_MAX][128])
+static void read_asked(struct story *s, const cJSON *n, uint32_t index, struct asked *out, char room[MEMO__WANTS_MAX + 1][128])
 {
     const char *path = text(n, "path", "/"), *method = text(n, "method", "GET");
     int64_t inherited = duration(s, n, "inherited", -1);
     *out = (struct asked){ .method = memo__method_bit((struct memo__text){ method, strlen(method) }), .path = { path, strlen(path) }, .timeout = duration(s, n, "timeout", 0),
                            .inherited = inherited < 0 ? MEMO__NEVER : s->now + inherited };
+    const char *key = text(n, "key", NULL);
+    if (key) {
+        const char *hole = strstr(key, "{n}");
+        size_t before = hole ? (size_t)(hole - key) : strlen(key);
+        (void)snprintf(room[MEMO__WANTS_MAX], 128, hole ? "%.*s%u%s" : "%.*s", (int)before, key, index, hole ? hole + 3 : "");
+        out->key = (struct memo__text){ room[MEMO__WANTS_MAX], strlen(room[MEMO__WANTS_MAX]) };
+    }
     const cJSON *headers = cJSON_GetObjectItemCaseSensitive(n, "headers"), *h;
     cJSON_ArrayForEach(h, headers) {
         uint32_t want = memo__wants_index(&s->engine.wants, s->engine.service, (struct memo__text){ h->string, strlen(h->string) });
@@ -119,7 +126,7 @@ static uint32_t endpoint_of(const struct story *s, const char *id)
     return UINT32_MAX;
 }
 
-static uint32_t candidate_of(const struct story *s, const struct call *c, const cJSON *id)
+static uint32_t candidate_of(struct story *s, const struct call *c, const cJSON *id)
 {
     const struct pool *p = call_pool(&s->engine, c);
     uint32_t slot = cJSON_IsString(id) ? endpoint_of(s, id->valuestring) : UINT32_MAX;
@@ -235,7 +242,7 @@ static void told_would(const struct story *s, const struct call *c, cJSON *was)
 static void step_begin(struct story *s, const cJSON *step, cJSON *was)
 {
     static const char *const why[] = { "", "method", "path", "header-absent", "header-differs" };
-    char room[MEMO__WANTS_MAX][128];
+    char room[MEMO__WANTS_MAX + 1][128];
     struct asked asked;
     struct call *c = call_named(s, text(step, "begin", ""));
     if (!c || c->open) {
@@ -376,7 +383,7 @@ static bool attempt(struct story *s, const cJSON *step, struct call *c, struct t
 
 static void whole_call(struct story *s, const cJSON *step, uint32_t index, struct tally *t)
 {
-    char room[MEMO__WANTS_MAX][128];
+    char room[MEMO__WANTS_MAX + 1][128];
     struct asked asked;
     struct call c;
     enum memo__verdict verdict = MEMO__FAILED;
@@ -510,7 +517,7 @@ static bool tell_step(struct story *s, const cJSON *step)
 /* "endpoints": [{"id": ..., "weight": ..., "labels": {...}}], or a number of equal ones, "e0", "e1", ... */
 static bool read_endpoints(struct story *s, const cJSON *list)
 {
-    static char ids[ENDPOINTS_MAX][16];
+    static char ids[ENDPOINTS_MAX][16], addresses[ENDPOINTS_MAX][24];
     uint32_t count = cJSON_IsArray(list) ? (uint32_t)cJSON_GetArraySize(list) : cJSON_IsNumber(list) ? (uint32_t)list->valueint : 1;
     const cJSON *n, *l;
     if (count > ENDPOINTS_MAX || !(s->engine.endpoints = calloc(count + 1, sizeof *s->engine.endpoints)))
@@ -518,13 +525,16 @@ static bool read_endpoints(struct story *s, const cJSON *list)
     s->engine.endpoints_count = count;
     for (uint32_t i = 0; i < count; i++) {
         (void)snprintf(ids[i], sizeof ids[i], "e%u", i);
-        s->engine.endpoints[i] = (struct endpoint){ .id = ids[i], .weight = 100 };
+        (void)snprintf(addresses[i], sizeof addresses[i], "10.0.%u.%u:80", (i + 1) >> 8 & 255, (i + 1) & 255);
+        s->engine.endpoints[i] = (struct endpoint){ .id = ids[i], .address = addresses[i], .weight = 100 };
     }
     struct endpoint *e = s->engine.endpoints;
     if (cJSON_IsArray(list))
         cJSON_ArrayForEach(n, list) {
             e->id = text(n, "id", e->id);
+            e->address = text(n, "address", e->address);
             e->weight = (uint32_t)number(n, "weight", 100);
+            e->joined = cJSON_HasObjectItem(n, "joined") ? ORIGIN + duration(s, n, "joined", 0) : 0;
             cJSON_ArrayForEach(l, cJSON_GetObjectItemCaseSensitive(n, "labels"))
                 if (e->labels_count < sizeof e->labels / sizeof *e->labels)
                     e->labels[e->labels_count++] = (struct label){ l->string, l->valuestring };

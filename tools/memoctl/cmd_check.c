@@ -195,7 +195,7 @@ static void tell_rules(struct checkup *k, const char *file, const char *text, si
     free(report);
 }
 
-/* A path or the text itself, told apart as the library does. */
+/* A path, a URL or the text itself, told apart as the library does. */
 static void check_rules(struct checkup *k, memo_client *c)
 {
     memo_error e = MEMO_INIT(memo_error);
@@ -208,8 +208,10 @@ static void check_rules(struct checkup *k, memo_client *c)
         tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "none given: the built-in defaults hold");
     else if (value[0] == '{')
         tell_rules(k, "inline", value, strlen(value));
-    else if ((s = document_read(value, &text, &n, &e)) != MEMO_OK)
-        tell(k, MARK_FAIL, leave_code(s), "rules", "MEMO_RULES is a path, or the text itself, beginning with {", "%s: %s", value, e.message);
+    else if (strncmp(value, "http:", 5) == 0 || strncmp(value, "https:", 6) == 0)
+        tell(k, MARK_OK, LEAVE_INVALID, "rules", NULL, "%s: a program that starts asks for it; not looked at here", value);
+    else if ((s = document_read(strncmp(value, "file://", 7) == 0 ? value + 7 : value, &text, &n, &e)) != MEMO_OK)
+        tell(k, MARK_FAIL, leave_code(s), "rules", "MEMO_RULES is a path, a URL, or the text itself, beginning with {", "%s: %s", value, e.message);
     else {
         tell_rules(k, value, text, n);
         free(text);

@@ -20,6 +20,7 @@ const struct command memoctl_commands[] = {
     { "register", "SERVICE --port PORT [-- COMMAND ...]", "keeps an instance registered while this (or COMMAND) runs", cmd_register_options, 1, 1,
         cmd_register },
     { "rules", "validate FILE...", "every mistake of rules documents, with line, column and path", NULL, 2, ARGS_MAX, cmd_rules },
+    { "config", "get|origin|watch [KEY]", "configuration values, where they come from, and every change", cmd_config_options, 1, 2, cmd_config },
     { "settings", "[SETTING]", "the settings in force, and where each came from", NULL, 0, 1, cmd_settings },
     { "completion", "bash|zsh|fish", "the script that completes these commands in a shell", NULL, 1, 1, cmd_completion },
     { "version", "", "of memoctl and of the library that it loaded", NULL, 0, 0, cmd_version },

@@ -55,6 +55,28 @@ START_TEST(hashes)
 }
 END_TEST
 
+/* The first rows of xxHash's own table (cli/xsum_sanity_check.c), over its buffer, and texts whose sums are published everywhere. */
+START_TEST(xxh64)
+{
+    static const struct { size_t n; uint64_t plain, seeded; } sums[] = {
+        { 0, UINT64_C(0xef46db3751d8e999), UINT64_C(0xac75fda2929b17ef) }, { 1, UINT64_C(0xe934a84adb052768), UINT64_C(0x5014607643a9b4c3) },
+        { 4, UINT64_C(0x9136a0dca57457ee), UINT64_C(0xcaab286bd8e9fdb5) }, { 14, UINT64_C(0x8282dcc4994e35c8), UINT64_C(0xc3bd6bf63deb6df0) },
+        { 222, UINT64_C(0xb641ae8cb691c174), UINT64_C(0x20cb8ab7ae10c14a) },
+    };
+    unsigned char buffer[222];
+    uint64_t state = 2654435761u;
+    for (size_t i = 0; i < sizeof buffer; i++, state *= UINT64_C(11400714785074694797))
+        buffer[i] = (unsigned char)(state >> 56);
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+        ck_assert_uint_eq(memo__xxh64(0, buffer, sums[i].n), sums[i].plain);
+        ck_assert_uint_eq(memo__xxh64(2654435761u, buffer, sums[i].n), sums[i].seeded);
+    }
+    ck_assert_uint_eq(memo__xxh64(0, "a", 1), UINT64_C(0xd24ec4f1a98c6e5b));
+    ck_assert_uint_eq(memo__xxh64(0, "abc", 3), UINT64_C(0x44bc2cf5ad770999));
+    ck_assert_uint_eq(memo__xxh64(0, "Nobody inspects the spammish repetition", 39), UINT64_C(0xfbcea83c8a378bf1));
+}
+END_TEST
+
 START_TEST(stripes)
 {
     unsigned char memory[4 * MEMO__LINE] = { 0 };
@@ -115,6 +137,7 @@ Suite *suite_base_values(void)
     tcase_add_test(c, instants);
     tcase_add_test(c, draws);
     tcase_add_test(c, hashes);
+    tcase_add_test(c, xxh64);
     tcase_add_test(c, stripes);
     tcase_add_test(c, memory);
     suite_add_tcase(s, c);

@@ -708,6 +708,120 @@ START_TEST(the_endpoints_own_breaker)
 }
 END_TEST
 
+/* Which endpoint a key goes to. Subjects are those of the vectors: three endpoints, rings of 1026 places. */
+static const char *keyed(const char *path, const char *key, const char *header)
+{
+    static memo_attempt a;
+    memo_call k = MEMO_INIT(memo_call);
+    memo_call_facts f = MEMO_INIT(memo_call_facts);
+    memo_header h = { "X-User", header, 6, 0 };
+    a = (memo_attempt)MEMO_INIT(memo_attempt);
+    f.path = path;
+    f.key = key;
+    f.headers = &h;
+    f.headers_count = header ? 1 : 0;
+    ck_assert_int_eq(memo_call_begin(&k, s.service, &f), MEMO_OK);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    (void)stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 200);
+    memo_call_end(&k);
+    return a.id;
+}
+
+#define RING(more) RULES("\"balance\":{\"policy\":\"ring-hash\"" more "}")
+
+START_TEST(by_ring_hash)
+{
+    static const struct { const char *key, *id; } homes[] = { { "u-1", "a" }, { "u-2", "b" }, { "alice", "b" }, { "bob", "a" }, { "", "b" } };
+    begin(RING(""), "a=10.0.0.1:80 b=10.0.0.2:80 c=10.0.0.3:80");
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_str_eq(keyed("/", homes[i].key, "not this"), homes[i].id);
+    ck_assert_int_eq(stage_rules(&s, RING(",\"hashOn\":\"header:x-user\"")), MEMO_OK);
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_str_eq(keyed("/", "not this", homes[i].key), homes[i].id);
+    ck_assert_int_eq(stage_rules(&s, RING(",\"hashOn\":\"path\"")), MEMO_OK);
+    ck_assert_str_eq(keyed("/items/7?lang=en", NULL, NULL), "a");
+    ck_assert_str_eq(keyed("/items/8", NULL, NULL), "b");
+    ck_assert_int_eq(stage_rules(&s, RING(",\"hashOn\":\"header:x-user\"")), MEMO_OK);
+    bool other = false;
+    char first[64];
+    (void)snprintf(first, sizeof first, "%s", keyed("/", "alice", NULL));
+    for (int i = 0; i < 60 && !other; i++)
+        other = strcmp(keyed("/", "alice", NULL), first) != 0; /* without the header anywhere */
+    ck_assert(other);
+    stage_end(&s);
+}
+END_TEST
+
+/* Rules that came between begin and next: a call that was not hashed is drawn, one that was keeps it. */
+START_TEST(hashed_or_not_meanwhile)
+{
+    memo_call k[2] = { MEMO_INIT(memo_call), MEMO_INIT(memo_call) };
+    memo_attempt a = MEMO_INIT(memo_attempt);
+    memo_call_facts f = MEMO_INIT(memo_call_facts);
+    f.key = "alice";
+    begin(RULES("\"timeout\":\"1s\""), "a=10.0.0.1:80 b=10.0.0.2:80 c=10.0.0.3:80");
+    ck_assert_int_eq(memo_call_begin(&k[0], s.service, &f), MEMO_OK);
+    ck_assert_int_eq(stage_rules(&s, RING("")), MEMO_OK);
+    ck_assert_int_eq(memo_call_begin(&k[1], s.service, &f), MEMO_OK);
+    ck_assert_int_eq(memo_call_next(&k[0], &a), MEMO_OK);
+    ck_assert_int_eq(stage_rules(&s, RING(",\"hashOn\":\"path\"")), MEMO_OK);
+    ck_assert_int_eq(memo_call_next(&k[1], &a), MEMO_OK);
+    ck_assert_str_eq(a.id, "b");
+    memo_call_end(&k[0]);
+    memo_call_end(&k[1]);
+    stage_end(&s);
+}
+END_TEST
+
+/* A subset of three, one of them ejected: whatever the policy, a retry is for the one that was not tried. */
+START_TEST(a_retry_goes_elsewhere)
+{
+    static const char *const policies[] = { "peak-ewma", "round-robin", "random", "weighted-round-robin", "least-request", "ring-hash" };
+    char document[500], first[64];
+    memo_call k;
+    memo_attempt a;
+    (void)snprintf(document, sizeof document,
+                   RULES("\"outlier\":{\"consecutiveFailures\":1,\"maxEjected\":\"25%%\"},\"balance\":{\"policy\":\"%s\"},\"retry\":{\"attempts\":2,"
+                         "\"on\":[\"503\"],\"budget\":\"100%%\"," NO_WAIT "},"
+                         "\"routes\":[{\"name\":\"v\",\"to\":[{\"subset\":{\"v\":\"1\"}}]}]"), policies[_i]);
+    begin(document, "a=10.0.0.1:80;v=1 b=10.0.0.2:80;v=1 c=10.0.0.3:80;v=1 d=10.0.0.4:80;v=2");
+    for (bool gone = false; !gone;) {
+        ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+        gone = strcmp(a.id, "a") == 0;
+        (void)stage_report(&k, &a, MEMO_OUTCOME_REPLIED, gone ? 500 : 200);
+        memo_call_end(&k);
+    }
+    for (int i = 0; i < 200; i++) {
+        ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+        ck_assert(strcmp(a.id, "b") == 0 || strcmp(a.id, "c") == 0);
+        memcpy(first, a.id, sizeof first);
+        ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 503), 1);
+        ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+        ck_assert((strcmp(a.id, "b") == 0 || strcmp(a.id, "c") == 0) && strcmp(a.id, first) != 0);
+        (void)stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 200);
+        memo_call_end(&k);
+    }
+    stage_end(&s);
+}
+END_TEST
+
+/* Two subsets, called in turn: each has its own turns. */
+START_TEST(turns_of_subsets)
+{
+    uint32_t got[256] = { 0 };
+    begin(RULES("\"balance\":{\"policy\":\"round-robin\"},"
+                "\"routes\":[{\"name\":\"x\",\"when\":{\"path\":\"/x\"},\"to\":[{\"subset\":{\"v\":\"1\"}}]},"
+                "{\"name\":\"y\",\"when\":{\"path\":\"/y\"},\"to\":[{\"subset\":{\"v\":\"2\"}}]}]"),
+          "a=10.0.0.1:80;v=1 b=10.0.0.2:80;v=1 c=10.0.0.3:80;v=2 d=10.0.0.4:80;v=2");
+    for (int i = 0; i < 10; i++) {
+        got[(unsigned char)keyed("/x", NULL, NULL)[0]]++;
+        got[(unsigned char)keyed("/y", NULL, NULL)[0]]++;
+    }
+    ck_assert(got['a'] == 5 && got['b'] == 5 && got['c'] == 5 && got['d'] == 5);
+    stage_end(&s);
+}
+END_TEST
+
 START_TEST(ejected_and_returned)
 {
     memo_call k;
@@ -1200,6 +1314,10 @@ Suite *suite_call_call(void)
     tcase_add_test(t, stale_but_only_observed);
     tcase_add_test(t, not_ready);
     tcase_add_test(t, the_endpoints_own_breaker);
+    tcase_add_test(t, by_ring_hash);
+    tcase_add_test(t, hashed_or_not_meanwhile);
+    tcase_add_loop_test(t, a_retry_goes_elsewhere, 0, 6);
+    tcase_add_test(t, turns_of_subsets);
     tcase_add_test(t, ejected_and_returned);
     tcase_add_loop_test(t, whoever_is_gone_takes_no_place_among_the_ejected, 0, 4);
     tcase_add_test(t, too_many_fail);

@@ -392,6 +392,70 @@ START_TEST(panic_and_observe)
 }
 END_TEST
 
+/* What was considered is told in the policy's own words. */
+START_TEST(each_policy_in_its_words)
+{
+    static const struct { const char *rules, *view, *says, *policy; } told_by[] = {
+        { "\"policy\":\"random\"", "v2=10.0.0.2:80;weight=70", "pick    v2          weight 70.0\n", "random" },
+        { "\"policy\":\"weighted-round-robin\"", "v2=10.0.0.2:80;weight=70", "pick    v2          weight 70.0\n", "weighted-round-robin" },
+        { "\"policy\":\"least-request\"", "v2=10.0.0.2:80", "pick    v2          calls under way 0.0\n", "least-request" },
+        { "\"policy\":\"round-robin\"", "v2=10.0.0.2:80", "pick    v2\n", "round-robin" },
+        { "\"policy\":\"peak-ewma\"", "v2=10.0.0.2:80", "pick    v2          score 0.0\n", "peak-ewma" },
+        { "\"policy\":\"ring-hash\",\"hashOn\":\"path\"", "v2=10.0.0.2:80", "pick    v2          hash bf225c65e7b7fcd6 of path\n", "ring-hash" },
+        { "\"policy\":\"ring-hash\"", "v2=10.0.0.2:80", " drawn: no key\n", "ring-hash" },
+        { "\"policy\":\"ring-hash\",\"hashOn\":\"header:x-user\"", "v2=10.0.0.2:80", " drawn: no header x-user\n", "ring-hash" },
+    };
+    char document[300];
+    memo_call k;
+    memo_attempt a;
+    (void)snprintf(document, sizeof document, RULES("\"balance\":{%s}"), told_by[_i].rules);
+    stage_begin(&s, document);
+    ck_assert_int_eq(stage_view(&s, told_by[_i].view), MEMO_OK);
+    ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+    ck_assert_msg(strstr(told(&k), told_by[_i].says) != NULL, "%s", text);
+    ck_assert(is(json(&k), "balance", told_by[_i].policy));
+    json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
+/* Its own was left out, and which that is; also when the rules are not those any more. */
+START_TEST(ring_hash_explained)
+{
+    memo_call k;
+    memo_attempt a;
+    memo_call_facts f = MEMO_INIT(memo_call_facts);
+    memo_header h = { "X-User", "alice", 0, 5 };
+    stage_begin(&s, RULES("\"retry\":{\"attempts\":3,\"backoff\":{\"initial\":\"1ms\",\"max\":\"1ms\"}},"
+                          "\"balance\":{\"policy\":\"ring-hash\",\"hashOn\":\"header:x-user\"}"));
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80 b=10.0.0.2:80 c=10.0.0.3:80"), MEMO_OK);
+    f.method = "GET";
+    f.headers = &h;
+    f.headers_count = 1;
+    k = (memo_call)MEMO_INIT(memo_call);
+    a = (memo_attempt)MEMO_INIT(memo_attempt);
+    ck_assert_int_eq(memo_call_begin(&k, s.service, &f), MEMO_OK);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    ck_assert_str_eq(a.id, "b");                      /* as the vectors say: XXH64 of alice is 73a3ea485f2e6049 */
+    ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_RESET, 0), 1);
+    ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
+    ck_assert_str_eq(a.id, "c");
+    ck_assert_ptr_nonnull(strstr(told(&k), "pick    b           hash 73a3ea485f2e6049 of header x-user\n"));
+    ck_assert_ptr_nonnull(strstr(told(&k), "pick    c           hash 73a3ea485f2e6049 of header x-user; b, its own, left out; b just tried\n"));
+    node j = json(&k);
+    ck_assert(is(j, "hash", "73a3ea485f2e6049") && !truth(j, "hash_drawn"));
+    ck_assert(is(item(member(j, "attempts"), 1), "other", "b"));
+    ck_assert_ptr_null(memo__json_find(parsed, item(member(j, "attempts"), 1), "other_score"));
+    json_done();
+    ck_assert_int_eq(stage_rules(&s, RULES("\"timeout\":\"1s\"")), MEMO_OK);
+    ck_assert_ptr_nonnull(strstr(told(&k), " hash 73a3ea485f2e6049; b, its own, left out; b just tried\n"));
+    json_done();
+    memo_call_end(&k);
+    stage_end(&s);
+}
+END_TEST
+
 START_TEST(grpc_and_unproven)
 {
     memo_call k;
@@ -867,6 +931,8 @@ Suite *suite_call_explain(void)
     tcase_add_test(t, why_not_that_route);
     tcase_add_test(t, picks);
     tcase_add_test(t, panic_and_observe);
+    tcase_add_loop_test(t, each_policy_in_its_words, 0, 8);
+    tcase_add_test(t, ring_hash_explained);
     tcase_add_test(t, grpc_and_unproven);
     tcase_add_test(t, strange_names);
     tcase_add_test(t, whose_tokens);

@@ -83,6 +83,77 @@ START_TEST(slots_stay)
 }
 END_TEST
 
+static uint32_t calls_to(const char *id, uint32_t many)
+{
+    memo_call k;
+    memo_attempt a;
+    uint32_t got = 0;
+    for (uint32_t i = 0; i < many; i++) {
+        ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
+        (void)stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 200);
+        memo_call_end(&k);
+        got += strcmp(a.id, id) == 0;
+    }
+    return got;
+}
+
+static memo__instant joined(const char *id) { return memo__fleet_state(&s.g->fleet, entry(id)->slot)->joined; }
+
+/* Slow start spares those that join others: not the first ones, and not those that were only away. */
+START_TEST(who_joins)
+{
+    stage_begin(&s, RULES("\"balance\":{\"slowStart\":{\"window\":\"30s\"}}"));
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80 b=10.0.0.2:80"), MEMO_OK);
+    ck_assert(joined("a") == 0 && joined("b") == 0);
+    ck_assert_int_eq(s.g->plan->all.from.warm_at, 0);
+    stage_pass(&s, 10 * S);
+    memo__instant since = s.now;
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80 b=10.0.0.2:80 c=10.0.0.3:80"), MEMO_OK);
+    ck_assert(joined("a") == 0 && joined("c") == since);
+    ck_assert_int_eq(s.g->plan->all.from.warm_at, since + 30 * S);
+    ck_assert_int_eq(s.g->plan->all.from.oldest, 0);
+    ck_assert_uint_lt(calls_to("c", 300), 60);        /* not the short way, which knows nothing of youth */
+    stage_pass(&s, 30 * S);
+    ck_assert_uint_gt(calls_to("c", 300), 70);        /* without another plan */
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80 b=10.0.0.2:80"), MEMO_OK);
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80 b=10.0.0.2:80 c=10.0.0.3:80"), MEMO_OK);
+    ck_assert_int_eq(joined("c"), since);             /* it was only away */
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80 b=10.0.0.2:80 c=10.0.0.3:80;registered=7"), MEMO_OK);
+    ck_assert_int_eq(joined("c"), s.now);             /* started anew */
+    ck_assert_int_eq(stage_view(&s, "c=10.0.0.3:80;registered=7"), MEMO_OK);
+    ck_assert_int_eq(s.g->plan->all.from.oldest, s.now);
+    stage_end(&s);
+}
+END_TEST
+
+#define RING(more) \
+    RULES("\"balance\":{\"policy\":\"ring-hash\"" more "}," \
+          "\"routes\":[{\"name\":\"v2\",\"when\":{\"path\":\"/v2\"},\"to\":[{\"subset\":{\"version\":\"v2\"}}]}]")
+
+/* A ring, a schedule or an alias table is built anew only where the candidates are others. */
+START_TEST(tables_are_kept)
+{
+    stage_begin(&s, RING(""));
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80 b=10.0.0.2:80;version=v2 c=::1:80;version=v2"), MEMO_OK);
+    struct memo__table *all = s.g->plan->all.table, *v2 = s.g->plan->subsets[0].table;
+    ck_assert(all && v2 && all != v2 && all->refs == 1);
+    ck_assert_int_eq(stage_rules(&s, RING(",\"hashOn\":\"path\"")), MEMO_OK);
+    ck_assert(s.g->plan->all.table == all && s.g->plan->subsets[0].table == v2 && all->refs == 1);
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80;weight=5 b=10.0.0.2:80;version=v2 c=::1:80;version=v2"), MEMO_OK);
+    ck_assert(s.g->plan->all.table != all && s.g->plan->subsets[0].table == v2);
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80;weight=5 b=10.0.0.2:80;version=v2 c=::1:80;version=v2;registered=3"), MEMO_OK);
+    ck_assert_ptr_ne(s.g->plan->subsets[0].table, v2); /* the same name in another slot */
+    all = s.g->plan->all.table;
+    ck_assert_int_eq(stage_rules(&s, RING(",\"minRing\":10")), MEMO_OK);
+    ck_assert_ptr_ne(s.g->plan->all.table, all);
+    ck_assert_int_eq(stage_view(&s, "a=10.0.0.1:80"), MEMO_OK);
+    ck_assert(s.g->plan->all.table && !s.g->plan->subsets[0].table);
+    ck_assert_int_eq(stage_rules(&s, RULES("\"timeout\":\"1s\"")), MEMO_OK);
+    ck_assert_ptr_null(s.g->plan->all.table);
+    stage_end(&s);
+}
+END_TEST
+
 /* What an endpoint has learned outlives it for five minutes. */
 START_TEST(linger)
 {
@@ -405,7 +476,8 @@ END_TEST
 static const char full[] = RULES("\"breaker\":{\"window\":\"20s\"},\"limits\":[{\"name\":\"all\",\"rate\":\"50/s\"},{\"name\":\"user\",\"rate\":\"5/s\",\"by\":\"header:x-user\"}],"
                                  "\"concurrency\":{\"max\":7},\"routes\":[{\"name\":\"r\",\"when\":{\"path\":\"/r\"},\"breaker\":{\"scope\":\"route\"},"
                                  "\"to\":[{\"subset\":{\"version\":\"v2\"}}]}]");
-static const char other[] = RULES("\"breaker\":{\"window\":\"30s\"},\"limits\":[{\"name\":\"all\",\"rate\":\"60/s\"}],\"concurrency\":{\"max\":1}");
+static const char other[] = RULES("\"breaker\":{\"window\":\"30s\"},\"limits\":[{\"name\":\"all\",\"rate\":\"60/s\"}],\"concurrency\":{\"max\":1},"
+                                  "\"balance\":{\"policy\":\"ring-hash\"}");
 static const char own[] = RULES("\"breaker\":{\"scope\":\"instance\"},\"limits\":[{\"name\":\"all\",\"rate\":\"50/s\"}],\"concurrency\":{\"max\":9}");
 
 START_TEST(init_without_memory)
@@ -606,6 +678,8 @@ Suite *suite_call_governor(void)
     tcase_add_test(t, names_and_ages);
     tcase_add_test(t, slots_stay);
     tcase_add_test(t, linger);
+    tcase_add_test(t, who_joins);
+    tcase_add_test(t, tables_are_kept);
     tcase_add_test(t, churn_is_bounded);
     tcase_add_test(t, late_reports_are_dropped);
     tcase_add_test(t, the_departed_are_named);

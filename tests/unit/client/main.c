@@ -4,6 +4,7 @@
 
 Suite *suite_client_admin(void);
 Suite *suite_client_client(void);
+Suite *suite_client_config(void);
 Suite *suite_client_context(void);
 Suite *suite_client_engine(void);
 Suite *suite_client_events(void);
@@ -44,6 +45,7 @@ int main(void)
 {
     SRunner *r = srunner_create(suite_client_admin());
     srunner_add_suite(r, suite_client_client());
+    srunner_add_suite(r, suite_client_config());
     srunner_add_suite(r, suite_client_context());
     srunner_add_suite(r, suite_client_engine());
     srunner_add_suite(r, suite_client_events());

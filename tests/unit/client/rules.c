@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "client/client.h"
+#include "tests/unit/net/peer.h"
 #include "client/engine.h"
 
 static char path[] = "/tmp/memo-rules-XXXXXX";
@@ -219,9 +220,82 @@ START_TEST(test_a_directory_that_comes_later)
     stage_write("later/rules.json", LIMIT("1"));
     until_in_force("x-1");
     (void)memo__turn_take();
-    bool on = client->owner.rules.item.on;
+    bool on = memo__config_file_watched(client->owner.rules.document);
     memo__turn_drop();
     ck_assert(on); /* and is watched from then on */
+    watching_end();
+}
+END_TEST
+
+/* ---- behind a URL ---- */
+
+#define SAYS(type, tag, document) "HTTP/1.1 200 OK\r\nContent-Type: " type "\r\nETag: \"" tag "\"\r\nConnection: close\r\n\r\n" document
+
+static struct peer peer;
+static const char *says;
+
+static void serve_once(struct line *l)
+{
+    const char *text = memo__load_acquire(&says);
+    if (line_read(l))
+        line_say(l, text, strlen(text));
+}
+
+START_TEST(test_behind_a_url)
+{
+    char url[64];
+    memo_error wrong = MEMO_INIT(memo_error);
+    memo__store_release(&says, SAYS("application/json", "one", LIMIT("1")));
+    peer_start(&peer, "127.0.0.1", serve_once, NULL);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/rules.json", peer.port);
+    client = stage_client("rules", url);
+    ck_assert_int_eq(memo_client_set(client, "config_interval", "1s", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
+    ck_assert_msg(memo_client_wait(client, 10000, &wrong) == MEMO_OK, "%s", wrong.message); /* until they are in force */
+    service = stage_service(client, "todo");
+    ck_assert_str_eq(in_force(), "x-1");
+    (void)stage_events(client, 0);
+    memo__store_release(&says, SAYS("text/html", "two", "<html>please log in</html>"));
+    memo_event e = stage_event(client, MEMO_EVENT_RULES, "the rules in force stay");
+    ck_assert_int_eq(e.status, MEMO_E_PROTOCOL);
+    ck_assert_str_eq(in_force(), "x-1");
+    memo__store_release(&says, SAYS("application/json", "three", "{ \"memo\": 1,\n \"services\": 5 }"));
+    e = stage_event(client, MEMO_EVENT_RULES, "line 2");
+    ck_assert_int_eq(e.status, MEMO_E_RULES);
+    ck_assert_str_eq(in_force(), "x-1");
+    memo__store_release(&says, SAYS("application/json", "four", LIMIT("4")));
+    until_in_force("x-4");
+    watching_end();
+    peer_stop(&peer);
+}
+END_TEST
+
+START_TEST(test_behind_a_url_that_is_away)
+{
+    char url[64];
+    memo_error wrong = MEMO_INIT(memo_error);
+    memo__store_release(&says, "");
+    peer_start(&peer, "127.0.0.1", serve_once, NULL);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/rules.json", peer.port);
+    client = stage_client("rules", url);
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK); /* the built-in ones hold */
+    (void)stage_event(client, MEMO_EVENT_RULES, "the server");
+    ck_assert_int_eq(memo_client_wait(client, 0, &wrong), MEMO_E_TIMEOUT);
+    ck_assert_ptr_nonnull(strstr(wrong.message, "the rules"));
+    service = NULL;
+    watching_end();
+    peer_stop(&peer);
+}
+END_TEST
+
+START_TEST(test_file_url)
+{
+    char url[200];
+    stage_write("rules.json", LIMIT("1"));
+    (void)snprintf(url, sizeof url, "file://%s", stage_path("rules.json"));
+    client = stage_started("rules", url);
+    service = stage_service(client, "todo");
+    ck_assert_str_eq(in_force(), "x-1");
     watching_end();
 }
 END_TEST
@@ -287,6 +361,9 @@ Suite *suite_client_rules(void)
     tcase_add_test(t, test_what_cannot_be_read);
     tcase_add_test(t, test_an_empty_file);
     tcase_add_test(t, test_a_directory_that_comes_later);
+    tcase_add_test(t, test_behind_a_url);
+    tcase_add_test(t, test_behind_a_url_that_is_away);
+    tcase_add_test(t, test_file_url);
     tcase_add_test(t, test_applied);
     tcase_add_test(t, test_inline);
     suite_add_tcase(s, t);

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+Suite *suite_model_config(void);
 Suite *suite_model_view(void);
 Suite *suite_model_rules(void);
 Suite *suite_model_rules_read(void);
@@ -11,6 +12,7 @@ Suite *suite_model_settings(void);
 int main(void)
 {
     SRunner *runner = srunner_create(suite_model_view());
+    srunner_add_suite(runner, suite_model_config());
     srunner_add_suite(runner, suite_model_rules());
     srunner_add_suite(runner, suite_model_rules_read());
     srunner_add_suite(runner, suite_model_settings());

@@ -73,7 +73,8 @@ static void check_built_in(const struct memo__rules *r)
     ck_assert(d->retry.backoff_initial == 25 * MEMO__MS && d->retry.backoff_max == 250 * MEMO__MS && d->retry.backoff_multiplier == 2000 && d->retry.jitter == MEMO__JITTER_FULL);
     ck_assert(!d->breaker.on && !s->concurrency.on && s->outlier.on);
     ck_assert(s->outlier.consecutive_failures == 5 && s->outlier.eject_for == 30 * MEMO__S && s->outlier.max_ejected == 340000 && s->outlier.mode == MEMO__ENFORCE);
-    ck_assert(s->balance.policy == MEMO__BALANCE_PEAK_EWMA && s->balance.panic_below == 500000 && s->balance.decay == 10 * MEMO__S);
+    ck_assert(s->balance.policy == MEMO__BALANCE_PEAK_EWMA && s->balance.panic_below == 500000 && s->balance.decay == 10 * MEMO__S &&
+              s->balance.choices == 2);
     ck_assert(s->max_stale == INT64_MAX && s->limits_count == 0 && s->wants_count == 0 && s->subsets_count == 0);
     ck_assert_ptr_eq(service(r, "anything"), s);
     ck_assert_ptr_eq(service(r, ""), s);
@@ -119,6 +120,57 @@ static const char whole[] =
     "       { \"name\": \"all\", \"when\": { \"path\": \"/*\" } } ] },\n"
     "   \"a\": { \"outlier\": \"off\" } },\n"
     "  \"defaults\": { \"timeout\": \"1s\", \"retry\": { \"attempts\": 2, \"budget\": \"5%\" }, \"limits\": [ { \"name\": \"d\", \"rate\": \"1/h\" } ] } }\n";
+
+START_TEST(balancers)
+{
+    static const struct { const char *word; enum memo__balance_policy policy; } words[] = {
+        { "peak-ewma", MEMO__BALANCE_PEAK_EWMA }, { "round-robin", MEMO__BALANCE_ROUND_ROBIN }, { "random", MEMO__BALANCE_RANDOM },
+        { "weighted-round-robin", MEMO__BALANCE_WEIGHTED_ROUND_ROBIN }, { "least-request", MEMO__BALANCE_LEAST_REQUEST },
+        { "ring-hash", MEMO__BALANCE_RING_HASH },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "{\"memo\":1,\"defaults\":{\"balance\":{\"policy\":\"%s\"}}}", words[i].word);
+        struct memo__rules *r = good(text);
+        ck_assert_int_eq(r->defaults.balance.policy, words[i].policy);
+        memo__rules_free(r);
+    }
+}
+END_TEST
+
+START_TEST(ring_hash)
+{
+    struct memo__rules *r = good("{\"memo\":1,\"defaults\":{\"balance\":{\"policy\":\"ring-hash\",\"hashOn\":\"header:X-User\","
+                                 "\"minRing\":5,\"maxRing\":1048576}},"
+                                 "\"services\":{\"a\":{\"balance\":{\"hashOn\":\"path\"},"
+                                 "\"limits\":[{\"name\":\"l\",\"rate\":\"1/s\",\"by\":\"header:x-user\"}]},"
+                                 "\"b\":{\"balance\":{\"policy\":\"random\"}},\"c\":{\"balance\":{\"hashOn\":\"key\"}}}}");
+    const struct memo__balance_rule *d = &r->defaults.balance, *a = &service(r, "a")->balance;
+    const struct memo__balance_rule *b = &service(r, "b")->balance, *c = &service(r, "c")->balance;
+    ck_assert(d->policy == MEMO__BALANCE_RING_HASH && d->min_ring == 5 && d->max_ring == 1048576 &&
+              d->hash_on == MEMO__HASH_ON_HEADER && d->hash_header == 0);
+    ck_assert_str_eq(r->defaults.wants[0], "x-user");
+    ck_assert(a->policy == MEMO__BALANCE_RING_HASH && a->hash_on == MEMO__HASH_ON_PATH && a->hash_header == MEMO__NO_INDEX);
+    ck_assert(b->hash_header == MEMO__NO_INDEX && service(r, "b")->wants_count == 0);    /* nobody reads it there */
+    ck_assert(c->hash_on == MEMO__HASH_ON_KEY && c->min_ring == 5);
+    memo__rules_free(r);
+}
+END_TEST
+
+START_TEST(slow_start)
+{
+    struct memo__rules *r = good("{\"memo\":1,\"defaults\":{\"balance\":{\"slowStart\":{\"window\":\"30s\","
+                                 "\"aggression\":1.5,\"minWeight\":\"5%\"}}},"
+                                 "\"services\":{\"a\":{\"balance\":{\"slowStart\":\"off\",\"policy\":\"round-robin\"}},"
+                                 "\"b\":{\"balance\":{\"slowStart\":{\"aggression\":1}}}}}");
+    const struct memo__slow_start_rule *a = &service(r, "a")->balance.slow_start, *b = &service(r, "b")->balance.slow_start;
+    ck_assert(r->defaults.balance.slow_start.window == 30 * MEMO__S && r->defaults.balance.slow_start.aggression == 1500);
+    ck_assert_uint_eq(r->defaults.balance.slow_start.min_weight, 50000);
+    ck_assert_int_eq(a->window, 0);
+    ck_assert(b->window == 30 * MEMO__S && b->aggression == 1000 && b->min_weight == 50000);
+    memo__rules_free(r);
+}
+END_TEST
 
 START_TEST(a_whole_document)
 {
@@ -272,6 +324,9 @@ START_TEST(methods_have_bits)
 }
 END_TEST
 
+/* A route that reads four headers. */
+#define FOUR(x) "{\"name\":\"" x "\",\"when\":{\"header\":{\"" x "1\":\"\",\"" x "2\":\"\",\"" x "3\":\"\",\"" x "4\":\"\"}}}"
+
 /* A service's content, and what is told about it: path and words. "w ": a warning. */
 static const struct { const char *service, *path, *words; } mistakes[] = {
     { "\"timeout\":\"800\"", "timeout", "\"800\" has no unit" }, { "\"timeout\":800", "timeout", "800 has no unit" }, { "\"timeout\":\"fast\"", "timeout", "\"fast\" is no duration" },
@@ -306,6 +361,27 @@ static const struct { const char *service, *path, *words; } mistakes[] = {
     { "\"limits\":[1,2,3,4,5]", "limits", "5 limits, at most 4" }, { "\"concurrency\":{}", "concurrency", "\"max\" is missing" }, { "\"concurrency\":{\"max\":0}", "concurrency.max", "1 to 1000000" },
     { "\"concurrency\":{\"max\":1,\"exact\":1}", "concurrency.exact", "1 where true or false" }, { "\"concurrency\":{\"max\":1,\"queue\":5}", "w concurrency.queue", "reserved" },
     { "\"balance\":\"off\"", "balance", "an object in braces" }, { "\"balance\":{\"policy\":\"peak_ewma\"}", "balance.policy", "did you mean \"peak-ewma\"?" }, { "\"balance\":{\"decay\":\"1ms\"}", "balance.decay", "100ms to 10m" },
+    { "\"balance\":{\"slowStart\":{}}", "balance.slowStart", "\"window\" is missing" },
+    { "\"balance\":{\"slowStart\":\"on\"}", "balance.slowStart", "or \"off\", is expected" },
+    { "\"balance\":{\"slowStart\":{\"window\":\"1ms\"}}", "balance.slowStart.window", "1s to 1h" },
+    { "\"balance\":{\"slowStart\":{\"window\":\"30s\",\"aggression\":0}}", "balance.slowStart.aggression", "0.1 to 10" },
+    { "\"balance\":{\"slowStart\":{\"window\":\"30s\",\"aggression\":\"1\"}}", "balance.slowStart.aggression", "\"1\" where a number" },
+    { "\"balance\":{\"slowStart\":{\"window\":\"30s\",\"minWeight\":0.1}}", "balance.slowStart.minWeight", "has no unit" },
+    { "\"balance\":{\"policy\":\"round-robin\",\"slowStart\":{\"window\":\"30s\"}}", "w balance", "round-robin has no slow start" },
+    { "\"balance\":{\"policy\":\"random\",\"choices\":3}", "w balance", "random does not look at \"choices\"" },
+    { "\"balance\":{\"hashOn\":\"cookie\"}", "balance.hashOn", "\"key\", \"path\" or \"header:NAME\"" },
+    { "\"balance\":{\"hashOn\":5}", "balance.hashOn", "5 where" },
+    { "\"balance\":{\"hashOn\":\"header:\"}", "balance.hashOn", "header:NAME" },
+    { "\"balance\":{\"hashOn\":\"header:a b\"}", "balance.hashOn", "not the name of a header" },
+    { "\"balance\":{\"minRing\":0}", "balance.minRing", "1 to 1048576" }, { "\"balance\":{\"maxRing\":1048577}", "balance.maxRing", "1 to 1048576" },
+    { "\"balance\":{\"policy\":\"ring-hash\",\"maxRing\":1000}", "balance", "maxRing 1000 is less than minRing 1024" },
+    { "\"balance\":{\"policy\":\"ring-hash\",\"slowStart\":{\"window\":\"30s\"}}", "w balance", "ring-hash has no slow start" },
+    { "\"balance\":{\"policy\":\"random\",\"hashOn\":\"path\"}", "w balance", "random does not look at \"hashOn\"" },
+    { "\"balance\":{\"policy\":\"ring-hash\",\"hashOn\":\"header:x-last\"},\"routes\":[" FOUR("a") "," FOUR("b") "," FOUR("c") "," FOUR("d") "]",
+      "routes[3].when.header.d4", "at most 16 different headers" },
+    { "\"balance\":{\"choices\":1}", "balance.choices", "1 is out of range: 2 to 10" },
+    { "\"balance\":{\"choices\":\"2\"}", "balance.choices", "\"2\" where a whole number" },
+    { "\"balance\":{\"policy\":\"least\"}", "balance.policy", "one of \"peak-ewma\", \"round-robin\"" },
     { "\"routes\":{}", "routes", "a list of routes" }, { "\"routes\":[{}]", "routes[0]", "\"name\" is missing" }, { "\"routes\":[{\"name\":\"default\"}]", "routes[0]", "every service has" },
     { "\"routes\":[{\"name\":\"a\",\"when\":{\"path\":\"/a\"}},{\"name\":\"a\"}]", "routes[1]", "two routes of this service are called \"a\"" },
     { "\"routes\":[{\"name\":\"a\"},{\"name\":\"b\"}]", "w routes[1]", "never reached: the route \"a\"" }, { "\"routes\":[{\"name\":\"a\",\"when\":{\"path\":\"x\"}}]", "routes[0].when.path", "begins with '/'" },
@@ -504,6 +580,9 @@ Suite *suite_model_rules(void)
     Suite *s = suite_create("model/rules");
     TCase *c = tcase_create("rules");
     tcase_add_test(c, built_in);
+    tcase_add_test(c, balancers);
+    tcase_add_test(c, slow_start);
+    tcase_add_test(c, ring_hash);
     tcase_add_test(c, a_whole_document);
     tcase_add_test(c, its_routes);
     tcase_add_test(c, layers);

@@ -23,7 +23,7 @@ static void begin(void)
         slots[i] = i;
         weights[i] = 1;
     }
-    view = (struct memo__candidates){ slots, weights, 10, 0 };
+    view = (struct memo__candidates){ .slots = slots, .weights = weights, .count = 10 };
     rule = (struct memo__outlier_rule){ .on = true, .consecutive_failures = 3, .eject_for = 30 * S, .max_ejected = 340000 };
 }
 

@@ -530,7 +530,7 @@ static void other_fails_the_same(void) { other_turn = outlier_fails(0); }
 static void other_fails_another(void) { other_turn = outlier_fails(1); }
 static void other_sweeps(void)
 {
-    struct memo__candidates view = { slots, NULL, 10, 0 };
+    struct memo__candidates view = { .slots = slots, .count = 10 };
     count += (int)memo__outlier_sweep(&o, &fleet, &view, now, returned, 2);
 }
 

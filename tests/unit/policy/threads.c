@@ -234,7 +234,7 @@ static struct memo__candidates view;
 static void *pick_and_report(void *arg)
 {
     struct worker *w = arg;
-    struct memo__balance_rule rule = { MEMO__BALANCE_PEAK_EWMA, 500000, 10 * S };
+    struct memo__balance_rule rule = { .policy = MEMO__BALANCE_PEAK_EWMA, .panic_below = 500000, .decay = 10 * S };
     uint32_t cursor = 0, back[4];
     for (int i = 0; i < ROUNDS / 4; i++) {
         struct memo__pick p;
@@ -270,7 +270,7 @@ START_TEST(fleet_and_outliers)
         slots[i] = i;
         weights[i] = 1;
     }
-    view = (struct memo__candidates){ slots, weights, 20, 20 };
+    view = (struct memo__candidates){ .slots = slots, .weights = weights, .count = 20, .weighted = 20 };
     outlier_rule = (struct memo__outlier_rule){ .on = true, .consecutive_failures = 3, .eject_for = 100 * MS, .max_ejected = 300000 };
     run(pick_and_report);
     ck_assert_uint_gt(spent, 6);

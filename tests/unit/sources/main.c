@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+Suite *suite_sources_config_http(void);
 Suite *suite_sources_record(void);
 Suite *suite_sources_owner(void);
 Suite *suite_sources_place(void);
@@ -18,6 +19,7 @@ Suite *suite_sources_registry_file(void);
 int main(void)
 {
     SRunner *runner = srunner_create(suite_sources_record());
+    srunner_add_suite(runner, suite_sources_config_http());
     srunner_add_suite(runner, suite_sources_owner());
     srunner_add_suite(runner, suite_sources_place());
     srunner_add_suite(runner, suite_sources_source());
