@@ -387,7 +387,7 @@ func (k *Call) explain(format []byte) (string, error) {
 func Extract(h http.Header) (Context, error) {
 	x := Context{size: unsafe.Sizeof(Context{})}
 	var b pieces
-	for _, name := range []string{"Traceparent", "X-Envoy-Expected-Rq-Timeout-Ms"} {
+	for _, name := range []string{"Traceparent", "Tracestate", "X-Envoy-Expected-Rq-Timeout-Ms"} {
 		if v := h.Get(name); v != "" {
 			b.add(name)
 			b.add(v)

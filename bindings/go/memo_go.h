@@ -75,7 +75,7 @@ static inline memo_status memo_go_inject(const memo_call *k, const memo_attempt 
 
 static inline memo_status memo_go_context_inject(const memo_context *x, char *out, uint32_t n, uint32_t *used)
 {
-    char buf[256];
+    char buf[512];
     memo_header h[8];
     uint32_t count;
     const memo_status s = memo_context_inject(x, buf, sizeof buf, h, 8, &count);

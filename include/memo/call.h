@@ -130,7 +130,8 @@ MEMO_MUST memo_status memo_call_next(memo_call *k, memo_attempt *a);
 
 /** Headers to send with this attempt: `traceparent` (the trace of the parent or a new one, and a span of this attempt's own),
  * `x-envoy-expected-rq-timeout-ms` (how long the peer may take: this attempt's timeout) and `x-envoy-attempt-count` (its number). Asked again for
- * the same attempt, they are the same.
+ * the same attempt, they are the same. What the parent only carries, `tracestate` and `baggage`, a call has no room for: memo_context_inject_carried
+ * writes it, once for all attempts.
  *
  * n: bytes of `buf`; 256 are always enough.
  * max: elements of `out`; 8 are always enough.

@@ -70,12 +70,15 @@ MEMO_MUST memo_status memo_client_wait(memo_client *c, int64_t timeout_ms, memo_
  * Since: 0.1 */
 MEMO_MUST memo_status memo_client_list_services(memo_client *c, char *names, size_t n, size_t *need);
 
-/** Drains: registrations are withdrawn (without waiting for the registry), new calls are refused with MEMO_REFUSED_NOT_READY, running calls may
- * finish. Nothing leads back from here but memo_client_free. Asked again, it goes on waiting.
+/** Drains, in this order: registrations are withdrawn (without waiting for the registry); if there were any, everything goes on for the setting
+ * `drain_delay`, so that callers notice, though for at most half of the time given; then requests of others are refused (memo_inbound_enter answers
+ * MEMO_REFUSED_NOT_READY) and those that were let in may finish, and make calls meanwhile; then new calls are refused with MEMO_REFUSED_NOT_READY,
+ * and running calls may finish. A server calls it on SIGTERM, from a thread that may wait. Nothing leads back from here but memo_client_free. Asked
+ * again, it goes on waiting.
  *
- * timeout_ms: how many milliseconds running calls may take; 0 or more.
+ * timeout_ms: how many milliseconds all of this may take; 0 or more.
  * Threads: any; blocks this thread.
- * Returns: MEMO_OK (nothing runs any more), MEMO_E_ARGUMENT, MEMO_E_TIMEOUT (calls still run), MEMO_E_STATE (not started).
+ * Returns: MEMO_OK (nothing runs any more), MEMO_E_ARGUMENT, MEMO_E_TIMEOUT (requests or calls still run), MEMO_E_STATE (not started).
  * Since: 0.1 */
 MEMO_MUST memo_status memo_client_drain(memo_client *c, int64_t timeout_ms);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memo/context.h: what crosses services: trace and deadline; a plain value. */
+/* memo/context.h: what crosses services: trace, deadline and baggage; a plain value. */
 #ifndef MEMO_CONTEXT_H
 #define MEMO_CONTEXT_H
 #include <memo/status.h>
@@ -15,8 +15,9 @@ typedef struct memo_header {
     size_t name_bytes, value_bytes;
 } memo_header;
 
-/** Trace and deadline of the work at hand: from the inbound request to the calls made for it. A plain value of 256 bytes that may be copied; it
- * needs no end. The size is frozen for soname 0. */
+/** Trace, deadline and baggage of the work at hand: from the inbound request to the calls made for it. A plain value of 256 bytes that may be copied;
+ * it needs no end. The size is frozen for soname 0. Of it, 204 bytes are for `tracestate` and `baggage` together: each may have 102, and what the
+ * other does not need. What is longer is cut by whole entries, never within one; no service should rely on more. */
 typedef struct memo_context {
     size_t size;           /* MEMO_INIT(memo_context) */
     uint64_t opaque[31];
@@ -28,29 +29,32 @@ typedef struct memo_context {
  * Since: 0.1 */
 MEMO_API void memo_context_init(memo_context *x);
 
-/** Reads `traceparent` and `x-envoy-expected-rq-timeout-ms` from inbound headers (any order, names in any case, others ignored). A malformed or
- * repeated traceparent is as none: the specification asks to start a new trace. The time is decimal milliseconds, counted from now and held to at
- * most an hour; anything else is as none. Headers are untrusted: at an untrusted edge strip the deadline header before.
+/** Reads `traceparent`, `tracestate` and `x-envoy-expected-rq-timeout-ms` from inbound headers (any order, names in any case, others ignored). A
+ * malformed or repeated traceparent is as none: the specification asks to start a new trace; the tracestate goes with it. What was not
+ * sampled stays so. The time is decimal milliseconds, counted from now and held to at most an hour; anything else is as none.
+ * Headers are untrusted: at an untrusted edge strip the deadline header before. `baggage` is not read here, for there is no list of keys that may
+ * pass; memo_inbound_enter has one.
  *
  * x: its size set (MEMO_INIT); what was in it is replaced.
  * h: may be NULL if count is 0.
  * Ownership: the headers are read during this function only.
  * Threads: any, one at a time for one context.
  * Returns: MEMO_OK (also when there was nothing of use), MEMO_E_ARGUMENT.
- * Source: W3C Trace Context, section 3.2; the other name is Envoy's.
+ * Source: W3C Trace Context, sections 3.2 and 3.3; the other name is Envoy's.
  * Since: 0.1 */
 MEMO_MUST memo_status memo_context_extract(memo_context *x, const memo_header *h, uint32_t count);
 
-/** Writes the context's headers as they would go out now: `traceparent` if there is a trace, and the time left if there is a deadline. For work
- * that is handed on without a call of libmemo, a message in a queue for example; calls write their own (memo_call_inject).
+/** Writes the context's headers as they would go out now: `traceparent` if there is a trace, the time left if there is a deadline, `tracestate` and
+ * `baggage` if there are any. For work that is handed on without a call of libmemo, a message in a queue for example; calls write their own
+ * (memo_call_inject).
  *
- * n: bytes of `buf`; 128 are enough.
- * max: elements of `out`; 2 are enough.
- * count: receives how many were filled, 0 to 2.
+ * n: bytes of `buf`; 384 are always enough.
+ * max: elements of `out`; 4 are always enough.
+ * count: receives how many were filled, 0 to 4; 0 unless MEMO_OK.
  * Ownership: values point into `buf`, names at static text.
  * Threads: any.
  * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_TRUNCATED.
- * Source: W3C Trace Context, section 3.2.
+ * Source: W3C Trace Context, sections 3.2 and 3.3; W3C Baggage, section 3.
  * Since: 0.1 */
 MEMO_MUST memo_status memo_context_inject(const memo_context *x, char *buf, size_t n, memo_header *out, uint32_t max, uint32_t *count);
 

@@ -53,8 +53,9 @@ MEMO_MUST memo_status memo_http_get(memo_service *s, const char *path, memo_http
 
 /** One governed call over HTTP/1.1 (HTTP/2 where TLS negotiates it) on this thread: route, limits, breaker, pick, attempts with backoff. Any
  * complete answer is MEMO_OK, a 503 too: look at out->status. Redirects are not followed; environment proxies, .netrc and cookies are not read.
- * Connections are pooled; TLS is spoken to endpoints with the label scheme=https. The headers of memo_call_inject are added. A body beyond the
- * setting `http_max_body` (16 MiB) or a head beyond `http_max_headers` (64 KiB) fails the attempt.
+ * Connections are pooled; TLS is spoken to endpoints with the label scheme=https. The headers of memo_call_inject are added, and the
+ * `tracestate` and `baggage` of the parent. A body beyond the setting `http_max_body` (16 MiB) or a head beyond `http_max_headers` (64 KiB) fails the
+ * attempt.
  *
  * q: its size set (MEMO_INIT); sent again, body too, with every attempt.
  * out: its size set (MEMO_INIT); what was in it is replaced.

@@ -10,6 +10,7 @@
 #include <memo/context.h>
 #include <memo/call.h>
 #include <memo/http.h>
+#include <memo/inbound.h>
 #include <memo/registration.h>
 #include <memo/rules.h>
 #include <memo/config.h>

@@ -51,7 +51,7 @@ typedef struct memo_view_facts {
  * name: 1 to 63 bytes of letters, digits, '-', '_' and '.', not beginning with '.'.
  * Ownership: *out is the caller's until memo_service_release; NULL on failure.
  * Threads: any; does not wait for the registry: memo_client_wait does.
- * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_STATE (client not running), MEMO_E_NO_MEMORY.
+ * Returns: MEMO_OK, MEMO_E_ARGUMENT, MEMO_E_STATE (client not running; while it drains it runs until calls are refused), MEMO_E_NO_MEMORY.
  * Since: 0.1 */
 MEMO_MUST memo_status memo_service_acquire(memo_client *c, const char *name, memo_service **out, memo_error *e);
 

@@ -18,7 +18,7 @@ extern "C" {
  * Since: 0.1 */
 MEMO_API uint32_t memo_version_number(void);
 
-/** Is a feature built in (1 or 0)? Names: "http", "tls", "dns", "file", "static", "explain".
+/** Is a feature built in (1 or 0)? Names: "http", "tls", "dns", "file", "static", "explain", "inbound".
  * An unknown name answers 0, so a caller may ask an older library for a newer feature.
  *
  * Threads: any.

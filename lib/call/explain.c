@@ -17,6 +17,7 @@
 #include "call/call.h"
 #include "call/directory.h"
 #include "call/standing.h"
+#include "policy/shed.h"
 
 #define EJECTED_TOLD 4 /* endpoints named as ejected in one line */
 #define COLUMN 11      /* the second column is at least so wide, */
@@ -118,7 +119,7 @@ static void put_block(const struct telling *t, struct memo__writer *w, enum memo
 
 static void put_timeout(const struct telling *t, struct memo__writer *w)
 {
-    if (t->k->deadline == memo__after(t->k->begun, t->route->timeout))
+    if (!t->k->inbound && t->k->deadline == memo__after(t->k->begun, t->route->timeout))
         put_block(t, w, MEMO__BLOCK_TIMEOUT);
     else
         memo__put_text(w, "deadline of the caller");
@@ -143,6 +144,19 @@ static void put_would(const struct telling *t, struct memo__writer *w)
         put_block(t, w, MEMO__BLOCK_CONCURRENCY);
 }
 
+static bool by_shed(const struct memo__record *k)
+{
+    return k->inbound && k->status == MEMO_REFUSED_OVERLOADED && k->refused_kind != MEMO__GATE_BULKHEAD;
+}
+
+static void put_overloaded(const struct telling *t, struct memo__writer *w)
+{
+    if (by_shed(t->k))
+        memo__put_text(w, "inbound.shed");
+    else
+        put_block(t, w, MEMO__BLOCK_CONCURRENCY);
+}
+
 /* Which rule refused, stopped or would have? Empty: none did, or nobody can say any more. */
 static const char *refusing_rule(const struct telling *t, char *buf, size_t n)
 {
@@ -152,7 +166,7 @@ static const char *refusing_rule(const struct telling *t, char *buf, size_t n)
     case MEMO_OK: put_would(t, &w); break;
     case MEMO_REFUSED_LIMITED: memo__put_limit_path(&w, t->p->service, t->k->refused_by); break;
     case MEMO_REFUSED_OPEN: put_block(t, &w, MEMO__BLOCK_BREAKER); break;
-    case MEMO_REFUSED_OVERLOADED: put_block(t, &w, MEMO__BLOCK_CONCURRENCY); break;
+    case MEMO_REFUSED_OVERLOADED: put_overloaded(t, &w); break;
     case MEMO_REFUSED_STALE: put_block(t, &w, MEMO__BLOCK_MAX_STALE); break;
     case MEMO_REFUSED_DEADLINE: put_timeout(t, &w); break;
     case MEMO_REFUSED_NO_ENDPOINT: put_subset(t, &w); break;
@@ -585,8 +599,64 @@ static void text_stop(struct telling *t)
     text_ejected(t, k->last, separator);
 }
 
+/* A request that was received, and refused: two rows. */
+
+static void inbound_head(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    memo__put_format(&t->w, "inbound %04x  %s %s   %s    rules r%llu", (unsigned)(k->id >> 48), k->method_text[0] ? k->method_text : "-", k->path,
+                     memo__status_name(k->status), (unsigned long long)k->revision);
+}
+
+/* The limit that latency has found: as it stands now. */
+static void inbound_shed(struct telling *t)
+{
+    struct memo__shed_facts f;
+    memo__shed_read(t->p->shed->shared, &t->p->shed->parts, &f);
+    memo__put_format(&t->w, ": limit %llu reached%s, best latency ", (unsigned long long)f.limit, f.probing ? " (lowered to measure)" : "");
+    put_number(t, (double)f.best / 1e6, 2, 0);
+    memo__put_text(&t->w, " ms");
+}
+
+static void inbound_why(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    if (k->status == MEMO_REFUSED_DEADLINE)
+        memo__put_text(&t->w, ": the caller's time is over");
+    else if (k->status == MEMO_REFUSED_NOT_READY)
+        memo__put_text(&t->w, ": draining");
+    else if (t->s.limited) {
+        const struct memo__limit_rule *l = &t->p->service->limits[t->s.limit];
+        memo__put_format(&t->w, ": limit %s %u/%llu", l->name, t->s.tokens, (unsigned long long)l->burst);
+    } else if (t->route && by_shed(k) && t->p->shed) {
+        memo__put_text(&t->w, ": shed");
+        inbound_shed(t);
+    } else if (t->route && k->status == MEMO_REFUSED_OVERLOADED)
+        memo__put_format(&t->w, ": concurrency %u reached", t->p->service->concurrency.max);
+}
+
+static void inbound_text(struct telling *t)
+{
+    char path[PATH_MAX_BYTES];
+    t->column = COLUMN;
+    t->moment = MOMENT;
+    inbound_head(t);
+    row(t, 0, "admit", "no");
+    remark(t, "");
+    memo__put_text(&t->w, memo__status_name(t->k->status));
+    inbound_why(t);
+    if (t->k->would)
+        memo__put_text(&t->w, "; others would have refused, but are only observed");
+    text_rule(t, refusing_rule(t, path, sizeof path));
+    memo__put_text(&t->w, "\n");
+}
+
 static void text(struct telling *t)
 {
+    if (t->k->inbound) {
+        inbound_text(t);
+        return;
+    }
     measure(t);
     text_head(t);
     if (t->k->status != MEMO_REFUSED_NOT_READY)
@@ -710,6 +780,15 @@ static void json_route(struct telling *t)
     memo__put_text(&t->w, "}");
 }
 
+static void json_limit(struct telling *t)
+{
+    if (!t->s.limited || !t->route)
+        return;
+    const struct memo__limit_rule *l = &t->p->service->limits[t->s.limit];
+    json_text(t, "limit", l->name);
+    memo__put_format(&t->w, ",\"limit_tokens\":%u,\"limit_burst\":%llu", t->s.tokens, (unsigned long long)l->burst);
+}
+
 static void json_admit(struct telling *t)
 {
     const struct memo__record *k = t->k;
@@ -721,11 +800,7 @@ static void json_admit(struct telling *t)
         json_text(t, "breaker", phases[s->phase % 3]);
         memo__put_format(&t->w, ",\"breaker_calls\":%u,\"breaker_failed\":%u,\"breaker_slow\":%u", s->calls, s->failed, s->slow);
     }
-    if (s->limited && t->route) {
-        const struct memo__limit_rule *l = &t->p->service->limits[s->limit];
-        json_text(t, "limit", l->name);
-        memo__put_format(&t->w, ",\"limit_tokens\":%u,\"limit_burst\":%llu", s->tokens, (unsigned long long)l->burst);
-    }
+    json_limit(t);
     json_number(t, "budget", s->budget / 10.0);
     if (t->route)
         json_text(t, "balance", memo__balancer_of(t->p->service->balance.policy)->name);
@@ -761,8 +836,35 @@ static void json_left_out(struct telling *t)
     memo__put_text(&t->w, "]");
 }
 
+static void inbound_json(struct telling *t)
+{
+    const struct memo__record *k = t->k;
+    char path[PATH_MAX_BYTES];
+    memo__put_format(&t->w, "{\"call\":\"%016llx\",\"inbound\":true,\"rules_revision\":%llu", (unsigned long long)k->id,
+                     (unsigned long long)k->revision);
+    json_text(t, "method", k->method_text);
+    json_text(t, "path", k->path);
+    json_text(t, "status", memo__status_name(k->status));
+    json_text(t, "result", result_of(k));
+    memo__put_format(&t->w, ",\"admitted\":false,\"observed\":%s", truth(k->would));
+    json_known(t, "rule", refusing_rule(t, path, sizeof path));
+    json_limit(t);
+    if (t->route && by_shed(k) && t->p->shed) {
+        struct memo__shed_facts f;
+        memo__shed_read(t->p->shed->shared, &t->p->shed->parts, &f);
+        memo__put_format(&t->w, ",\"shed_limit\":%llu", (unsigned long long)f.limit);
+        json_number(t, "shed_best_ms", (double)f.best / 1e6);
+    } else if (t->route && k->status == MEMO_REFUSED_OVERLOADED)
+        memo__put_format(&t->w, ",\"concurrency\":%u", t->p->service->concurrency.max);
+    memo__put_text(&t->w, "}");
+}
+
 static void json(struct telling *t)
 {
+    if (t->k->inbound) {
+        inbound_json(t);
+        return;
+    }
     json_head(t);
     json_route(t);
     json_admit(t);
@@ -773,10 +875,19 @@ static void json(struct telling *t)
     memo__put_text(&t->w, "]}");
 }
 
+/* Of a request: the limit that refused it, which had no token. */
+static void inbound_standing(struct telling *t)
+{
+    t->s.limited = t->route && t->k->refused_kind == MEMO__GATE_LIMIT;
+    t->s.limit = t->k->refused_by;
+}
+
 /* Noted at the first trouble, else what stands now. */
 static void standing(struct telling *t)
 {
-    if (t->k->noted)
+    if (t->k->inbound)
+        inbound_standing(t);
+    else if (t->k->noted)
         memo__standing_kept(t->k, t->route ? t->p : NULL, &t->s);
     else if (t->g && t->route)
         memo__standing_read(t->g, t->p, t->k, t->route, t->now, &t->s);

@@ -8,6 +8,7 @@
 #include "call/directory.h"
 #include "policy/bulkhead.h"
 #include "policy/lease.h"
+#include "policy/shed.h"
 
 const char *memo__view_state_name(int32_t state)
 {
@@ -327,7 +328,8 @@ memo_status memo__governor_init(struct memo__governor *g, struct memo__world *w,
     memo_status s = MEMO_E_NO_MEMORY;
     g->world = w;
     g->machine_clock = w->host == &memo__host_linux;
-    (void)memo__text_copy(g->name, sizeof g->name, memo__text_of(name));
+    g->inbound = !name;
+    (void)memo__text_copy(g->name, sizeof g->name, memo__text_of(name ? name : "inbound"));
     g->parts = (struct memo__striped){ memo__get_lines(w->alloc, (size_t)stride * stripes), stride, stripes };
     struct memo__view_builder *b = g->parts.base ? memo__view_builder_new(w->alloc) : NULL;
     if (!b || memo__view_end(b, &empty) != MEMO_OK)
@@ -389,6 +391,8 @@ static void plan_after_fork(const struct memo__plan *p)
 {
     if (p->bulkhead)
         memo__bulkhead_init(p->bulkhead->shared, &p->bulkhead->parts, &p->service->concurrency);
+    if (p->shed)
+        memo__shed_init(p->shed->shared, &p->shed->parts, &p->service->shed);
     for (uint32_t i = 0; i < p->service->limits_count; i++)
         for (uint32_t n = 0; p->limits[i]->kind == MEMO__ORGAN_LIMIT && n < p->limits[i]->parts.count; n++)
             memo__store(&memo__lease_at(&p->limits[i]->parts, n)->coming, 0u); /* who had announced them does not exist here */

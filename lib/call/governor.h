@@ -26,7 +26,10 @@ struct memo__turn { /* something turned: a breaker, an ejection */
 struct memo__world {
     const struct memo__alloc *alloc;
     const struct memo__host *host;
-    uint32_t admits;           /* relaxed; 0: not started, or draining */
+    uint32_t admits;           /* relaxed; calls. 0: not started, or draining */
+    uint32_t receives;         /* likewise, requests of others */
+    bool distrusts;            /* headers of trace, deadline and baggage are passed over when a request comes in */
+    struct memo__text baggage; /* keys that may pass then; the settings' memory */
     uint32_t process;          /* number of the process that the client lives in */
     bool disabled;             /* pick only */
     int64_t slow_call;         /* ns; 0: none is slow */
@@ -56,6 +59,7 @@ struct memo__governor {
     /* deciding side */
     struct memo__plan *plan;
     struct memo__world *world;
+    bool inbound;                       /* of what this process receives: there are no endpoints, and the rules are those of "inbound" */
     bool machine_clock;                 /* the host is the machine itself: its clocks are read in line */
     struct memo__fleet fleet;
     struct memo__striped parts;         /* struct memo__governor_part */
@@ -87,7 +91,7 @@ struct memo__governor {
 #define MEMO__LINGER (300 * MEMO__S)    /* how long an endpoint's memory outlives it */
 #define MEMO__RETIRED_PLANS_MAX 4
 
-/* With the turn. The governor answers at once, with an empty view. */
+/* With the turn. The governor answers at once, with an empty view. name NULL: inbound. */
 memo_status memo__governor_init(struct memo__governor *g, struct memo__world *w, const char *name, struct memo__rules *rules);
 /* MEMO_OK: v is the governor's then. MEMO_E_NO_MEMORY: it stays the caller's, and the governor is as it was. */
 memo_status memo__governor_take_view(struct memo__governor *g, struct memo__view *v, struct memo__rules *rules);

@@ -10,6 +10,7 @@
 #include "policy/limiter.h"
 #include "policy/limiter_keyed.h"
 #include "policy/route.h"
+#include "policy/shed.h"
 #include "policy/slow_start.h"
 
 #define KEYS 2048 /* header values that a limit by header tells apart at once; beyond, the fullest bucket is forgotten, which costs its key nothing */
@@ -66,6 +67,8 @@ static struct memo__organ *find(const struct memo__plan *p, enum memo__organ_kin
         return p->breaker;
     if (kind == MEMO__ORGAN_BULKHEAD)
         return p->bulkhead;
+    if (kind == MEMO__ORGAN_SHED)
+        return p->shed;
     for (uint32_t i = 0; i < p->service->routes_count && !found; i++)
         if (p->route_breakers[i] && p->route_breakers[i]->kind == kind && strcmp(p->route_breakers[i]->name, name) == 0)
             found = p->route_breakers[i];
@@ -123,6 +126,16 @@ static struct memo__organ *bulkhead_organ(const struct joining *j, const struct 
     return o;
 }
 
+/* Other bounds hold from the end of the window on: the organ stays, and with it what it has found out. */
+static struct memo__organ *shed_organ(const struct joining *j, const struct memo__shed_rule *rule)
+{
+    struct want w = { MEMO__ORGAN_SHED, "shed", 0, sizeof(struct memo__shed), MEMO__SHED_PART };
+    struct memo__organ *o = organ(j, &w);
+    if (o && o->refs == 1)
+        memo__shed_init(o->shared, &o->parts, rule);
+    return o;
+}
+
 /* All organs of the service; false: no memory. */
 static bool organs(struct memo__plan *p, const struct joining *j)
 {
@@ -141,6 +154,8 @@ static bool organs(struct memo__plan *p, const struct joining *j)
         good = (p->limits[i] = limit_organ(j, &s->limits[i])) != NULL;
     if (s->concurrency.on && good)
         good = (p->bulkhead = bulkhead_organ(j, &s->concurrency)) != NULL;
+    if (s->shed.on && good)
+        good = (p->shed = shed_organ(j, &s->shed)) != NULL;
     return good;
 }
 
@@ -362,7 +377,7 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
         return MEMO_E_NO_MEMORY;
     struct joining j = { g, before };
     p->alloc = *g->world->alloc;
-    p->service = memo__rules_for(r, memo__text_of(g->name));
+    p->service = g->inbound ? &r->inbound : memo__rules_for(r, memo__text_of(g->name));
     p->routes = p->service->routes;
     p->revision = r->revision;
     p->view = v;
@@ -386,7 +401,7 @@ memo_status memo__plan_new(struct memo__governor *g, const struct memo__plan *be
 
 static void tell_reset(const struct memo__organ *o, const struct memo__plan *before, void (*reset)(void *user, const char *kind, const char *name), void *user)
 {
-    static const char *const kinds[] = { "breaker", "breaker", "limit", "limit", "concurrency" };
+    static const char *const kinds[] = { "breaker", "breaker", "limit", "limit", "concurrency", "shed" };
     const struct memo__organ *was = o ? find(before, o->kind, o->name) : NULL;
     if (was && was != o)
         reset(user, kinds[o->kind], o->name);
@@ -414,6 +429,7 @@ void memo__plan_free(struct memo__plan *p)
     struct memo__alloc a = p->alloc;
     organ_drop(&a, p->breaker);
     organ_drop(&a, p->bulkhead);
+    organ_drop(&a, p->shed);
     for (uint32_t i = 0; i < MEMO__ROUTES_MAX; i++)
         organ_drop(&a, p->route_breakers[i]);
     for (uint32_t i = 0; i < MEMO__PLAN_LIMITS_MAX; i++)
@@ -435,6 +451,8 @@ struct memo__organ *memo__plan_organ(const struct memo__plan *p, uint32_t id)
         return p->breaker;
     if (p->bulkhead && p->bulkhead->id == id)
         return p->bulkhead;
+    if (p->shed && p->shed->id == id)
+        return p->shed;
     for (uint32_t i = 0; i < p->service->routes_count; i++)
         if (p->route_breakers[i] && p->route_breakers[i]->id == id)
             return p->route_breakers[i];

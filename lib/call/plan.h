@@ -20,7 +20,8 @@
 
 struct memo__governor;
 
-enum memo__organ_kind { MEMO__ORGAN_BREAKER, MEMO__ORGAN_ROUTE_BREAKER, MEMO__ORGAN_LIMIT, MEMO__ORGAN_KEYED_LIMIT, MEMO__ORGAN_BULKHEAD };
+enum memo__organ_kind { MEMO__ORGAN_BREAKER, MEMO__ORGAN_ROUTE_BREAKER, MEMO__ORGAN_LIMIT, MEMO__ORGAN_KEYED_LIMIT, MEMO__ORGAN_BULKHEAD,
+                        MEMO__ORGAN_SHED };
 
 struct memo__organ {
     uint32_t id;                    /* unique in its service; never 0 */
@@ -28,7 +29,7 @@ struct memo__organ {
     enum memo__organ_kind kind;
     uint64_t shape;                 /* what its memory depends on */
     char name[MEMO__NAME_MAX];      /* "service", a route's or a limit's name */
-    void *shared;                   /* struct memo__breaker, memo__limiter, memo__keyed or memo__bulkhead */
+    void *shared;                   /* struct memo__breaker, memo__limiter, memo__keyed, memo__bulkhead or memo__shed */
     struct memo__striped parts;     /* none for a keyed limit */
 };
 
@@ -68,6 +69,7 @@ struct memo__plan {
     bool usual;                                      /* plain, and not hashed */
     struct memo__organ *breaker;                     /* of the service, or NULL */
     struct memo__organ *bulkhead;                    /* or NULL */
+    struct memo__organ *shed;                        /* inbound only; or NULL */
     struct memo__organ *limits[MEMO__PLAN_LIMITS_MAX];
     struct memo__organ *route_breakers[MEMO__ROUTES_MAX]; /* NULL: the service's */
     struct memo__organ *admitting[MEMO__ROUTES_MAX];      /* the one of these two that the route's gate asks; NULL: none */

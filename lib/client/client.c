@@ -156,6 +156,8 @@ static memo_status world_open(memo_client *c)
     c->world.host = c->host;
     c->world.process = memo__process_number;
     c->world.slow_call = memo__setting_ns(s, MEMO__SETTING_SLOW_CALL);
+    c->world.distrusts = !memo__setting_bool(s, MEMO__SETTING_TRUST_INBOUND);
+    c->world.baggage = memo__text_of(memo__setting_text(s, MEMO__SETTING_BAGGAGE_KEYS));
     c->world.disabled = memo__setting_bool(s, MEMO__SETTING_DISABLED);
     c->world.connect_timeout_ms = memo__setting_ns(s, MEMO__SETTING_HTTP_CONNECT_TIMEOUT) / MEMO__MS;
     c->world.turned = on_turn;
@@ -189,6 +191,8 @@ static memo_status open_all(memo_client *c, struct memo__engine *g, memo_error *
         s = memo__rules_open(c, e);
     if (s == MEMO_OK)
         s = memo__config_open(c, e);
+    if (s == MEMO_OK && (s = memo__inbound_open(c)) != MEMO_OK)
+        (void)memo__fail(e, s, "no memory for what is received");
     if (s == MEMO_OK && !g->admin)
         s = memo__admin_open(g, c, &g->admin, e);
     if (s == MEMO_OK)
@@ -216,6 +220,7 @@ static void close_all(memo_client *c)
     struct memo__engine *g = memo__turn_take();
     memo__timer_stop(g->loop, &c->owner.sweep);
     memo__admin_client_gone(g->admin, c);
+    memo__inbound_close(c);
     memo__rules_close(c);
     memo__config_close(c);
     memo__http_async_free(c->owner.async); /* tasks and sources have let go of it */
@@ -262,6 +267,7 @@ memo_status memo_client_start(memo_client *c, memo_error *e)
     if (s == MEMO_OK) {
         memo__store(&c->phase, MEMO__RUNNING);
         memo__store(&c->world.admits, 1);
+        memo__store(&c->world.receives, 1);
         check_what_waits(c);
         return s;
     }
@@ -342,7 +348,8 @@ static void passed(struct memo__retired *r)
     (void)r;
 }
 
-/* Whoever was inside memo_call_begin when `admits` fell may have been let in, and is not counted yet: a grace period later it is. */
+/* Whoever was inside memo_call_begin or memo_inbound_enter when `admits` or `receives` fell may have been let in, and is not counted yet: a grace
+ * period later it is. */
 static void beginners_counted(void)
 {
     struct memo__retired nothing;
@@ -352,6 +359,58 @@ static void beginners_counted(void)
     memo__engine_settle();
 }
 
+/* Withdraws all registrations. Returns until when requests are served although nobody should send any: who drains first says so. */
+static memo__instant withdraw_all(memo_client *c, int64_t timeout_ms)
+{
+    int64_t delay = memo__setting_ns(&c->settings, MEMO__SETTING_DRAIN_DELAY), half = memo__after_ms(0, timeout_ms) / 2;
+    bool any = false;
+    (void)memo__turn_take();
+    memo__lock_take(&c->shared.lock);
+    memo_registration *r = c->shared.registrations;
+    memo__lock_drop(&c->shared.lock);
+    for (; r; r = r->next) {
+        any = any || (memo__load(&r->wanted) && !r->told.orphan);
+        memo__registration_unwant(r);
+    }
+    memo__lock_take(&c->shared.lock);
+    if (!c->shared.noticed_at)
+        c->shared.noticed_at = memo__after(memo__now(c->host), !any ? 0 : delay < half ? delay : half);
+    memo__instant at = c->shared.noticed_at;
+    memo__wake(&c->shared.lock); /* whoever waits for what will not come */
+    memo__lock_drop(&c->shared.lock);
+    memo__turn_drop();
+    return at;
+}
+
+/* Waits until nothing of a kind is open; false: time is up. */
+static bool finished(memo_client *c, uint64_t (*open)(memo_client *c), memo__instant until)
+{
+    while (open(c)) {
+        memo__instant now = memo__now(c->host);
+        if (memo__reached(now, until))
+            return false;
+        memo__lock_take(&c->shared.lock); /* nobody wakes for the end of a call: that would cost every call; so look every 5 ms */
+        (void)memo__engine_wait(&c->shared.lock, memo__earlier(until, memo__after_ms(now, 5)));
+        memo__lock_drop(&c->shared.lock);
+    }
+    return true;
+}
+
+static uint64_t requests_open(memo_client *c)
+{
+    return memo__governor_open_calls(&c->inbound);
+}
+
+static void wait_until(memo_client *c, memo__instant at)
+{
+    while (!memo__reached(memo__now(c->host), at)) {
+        memo__lock_take(&c->shared.lock);
+        (void)memo__engine_wait(&c->shared.lock, at);
+        memo__lock_drop(&c->shared.lock);
+    }
+}
+
+/* Withdraw, let callers notice, refuse requests, let those finish that are there; they may make calls until then. */
 memo_status memo_client_drain(memo_client *c, int64_t timeout_ms)
 {
     if (!c || timeout_ms < 0)
@@ -359,29 +418,16 @@ memo_status memo_client_drain(memo_client *c, int64_t timeout_ms)
     memo__process_check();
     if (memo__load(&c->phase) == MEMO__BUILT)
         return MEMO_E_STATE;
+    memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
     memo__store(&c->phase, MEMO__DRAINING);
-    (void)memo__turn_take();
-    memo__lock_take(&c->shared.lock);
-    memo_registration *r = c->shared.registrations;
-    memo__lock_drop(&c->shared.lock);
-    for (; r; r = r->next)
-        memo__registration_unwant(r);
-    memo__turn_drop();
-    memo__lock_take(&c->shared.lock);
-    memo__wake(&c->shared.lock); /* whoever waits for what will not come */
-    memo__lock_drop(&c->shared.lock);
+    wait_until(c, memo__earlier(until, withdraw_all(c, timeout_ms)));
+    memo__store(&c->world.receives, 0);
+    beginners_counted();
+    if (!finished(c, requests_open, until))
+        return MEMO_E_TIMEOUT;
     memo__store(&c->world.admits, 0);
     beginners_counted();
-    memo__instant until = memo__after_ms(memo__now(c->host), timeout_ms);
-    while (calls_open(c)) {
-        memo__instant now = memo__now(c->host);
-        if (memo__reached(now, until))
-            return MEMO_E_TIMEOUT;
-        memo__lock_take(&c->shared.lock); /* nobody wakes for the end of a call: that would cost every call; so look every 5 ms */
-        (void)memo__engine_wait(&c->shared.lock, memo__earlier(until, memo__after_ms(now, 5)));
-        memo__lock_drop(&c->shared.lock);
-    }
-    return MEMO_OK;
+    return finished(c, calls_open, until) ? MEMO_OK : MEMO_E_TIMEOUT;
 }
 
 void memo_client_free(memo_client *c)
@@ -390,6 +436,7 @@ void memo_client_free(memo_client *c)
         return;
     memo__process_check();
     memo__store(&c->world.admits, 0);
+    memo__store(&c->world.receives, 0);
     memo__lines_close(c); /* a sink may call anything: it must not find half a client */
     memo__config_free(c);
     if (memo__load(&c->phase) != MEMO__BUILT) {

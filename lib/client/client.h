@@ -81,6 +81,7 @@ struct memo_client {
     const struct memo__host *host;
     struct memo__settings settings;                    /* fixed at start */
     struct memo__world world;                          /* what the call room sees of us */
+    struct memo__governor inbound;                     /* of what we receive; plan NULL: not started */
     struct memo__http_pool *http;                      /* any thread */
     struct memo__loop *loop;                           /* the engine's; fixed at start */
     struct memo__events events;                        /* any thread */
@@ -122,6 +123,7 @@ struct memo_client {
         void *check_user;
         bool checking, check_closed;                   /* a check runs, on that thread; none begins any more */
         pthread_t checker;
+        memo__instant noticed_at;                      /* 0: nobody drains */
     } shared;
 };
 
@@ -167,6 +169,9 @@ memo_status memo__config_admit(memo_client *c, memo_error *e);
 void memo__configs_check(void);
 /* At the end: no check runs any more when this returns, and what was watched is forgotten. */
 void memo__config_free(memo_client *c);
+/* inbound.c, with the turn */
+memo_status memo__inbound_open(memo_client *c);
+void memo__inbound_close(memo_client *c); /* what it leaves goes after a grace period */
 
 /* registration.c, with the turn */
 void memo__registrations_after_fork(memo_client *c);

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <memo/http.h>
+#include <memo/inbound.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -94,10 +95,13 @@ memo_call_facts memo__http_facts(const memo_http_request *q)
 memo_status memo__http_sending(memo_client *c, memo_call *k, const memo_http_request *q, const memo_attempt *a, struct memo__http_sending *out)
 {
     memo_header own[MEMO__HTTP_OWN];
-    uint32_t own_count = 0;
-    memo_status s = memo_call_inject(k, a, out->buf, sizeof out->buf, own, MEMO__HTTP_OWN, &own_count);
+    uint32_t own_count = 0, carried = 0;
+    memo_status s = memo_call_inject(k, a, out->buf, sizeof out->buf, own, MEMO__HTTP_OWN - MEMO__HTTP_CARRIED, &own_count);
     if (s != MEMO_OK)
         return s;
+    if (q->parent) /* not in the call, which has no room for it: from where it is */
+        (void)!memo_context_inject_carried(q->parent, out->carried, sizeof out->carried, own + own_count, MEMO__HTTP_CARRIED, &carried);
+    own_count += carried;
     out->to = (struct memo__http_target){ .address = a->address, .host = a->host, .port = a->port, .secure = memo__call_secure(k, a) };
     out->send = (struct memo__http_send){
         .method = q->method, .path = q->path, .headers = out->all, .count = gather(q, own, own_count, out->all), .body = q->body, .bytes = q->body_bytes,

@@ -5,7 +5,8 @@
 #include <memo/http.h>
 #include "client/client.h"
 
-#define MEMO__HTTP_OWN 8           /* headers that memo_call_inject writes at most */
+#define MEMO__HTTP_OWN 8           /* headers that memo_call_inject and memo_context_inject_carried write at most */
+#define MEMO__HTTP_CARRIED 2       /* of these the second */
 #define MEMO__HTTP_CALLERS_MAX 100 /* headers of the caller */
 
 struct memo__kept { /* behind memo_http_reply.keep */
@@ -15,7 +16,7 @@ struct memo__kept { /* behind memo_http_reply.keep */
 };
 
 struct memo__http_sending { /* one attempt's request; borrows from the caller's */
-    char buf[256];
+    char buf[256], carried[256];
     memo_header all[MEMO__HTTP_OWN + MEMO__HTTP_CALLERS_MAX];
     struct memo__http_target to;
     struct memo__http_send send;

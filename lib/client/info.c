@@ -24,7 +24,7 @@ uint32_t memo_version_number(void)
 
 int memo_version_has(const char *feature)
 {
-    static const char *const features[] = { "http", "tls", "dns", "file", "static", "explain" };
+    static const char *const features[] = { "http", "tls", "dns", "file", "static", "explain", "inbound" };
     for (size_t i = 0; feature && i < sizeof features / sizeof *features; i++)
         if (strcmp(features[i], feature) == 0)
             return 1;

@@ -7,15 +7,17 @@
 #include <string.h>
 #include "client/client.h"
 #include "client/engine.h"
+#include "policy/shed.h"
 
 #define GAUGES_OF_SERVICE 8   /* besides breakers */
-#define GAUGES_OF_CLIENT 6
+#define GAUGES_OF_CLIENT 8
 
 struct collecting {
     struct memo__metrics_row *rows;
     struct memo__gauge *gauges;
     char (*names)[MEMO__NAME_MAX];
-    uint32_t rows_count, gauges_count, gauges_room, names_count, client;
+    struct memo__metrics_row *received; /* of those clients that receive */
+    uint32_t rows_count, received_count, gauges_count, gauges_room, names_count, client;
 };
 
 static const char *kept(struct collecting *c, const char *name)
@@ -73,12 +75,37 @@ static void collect(struct collecting *c, memo_service *s)
         breaker(c, name, p->route_breakers[i]);
 }
 
+/* What a client receives, if it ever did. */
+static void collect_inbound(struct collecting *c, const struct memo__governor *g)
+{
+    struct memo__metrics_row *row = &c->received[c->received_count];
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < g->parts.count; i++) {
+        memo__counters_merge(&row->sum, &memo__governor_part(g, i)->counters);
+        any |= memo__load(&memo__governor_part(g, i)->begun);
+    }
+    for (uint32_t i = 0; i < MEMO__RESULTS; i++)
+        any |= row->sum.calls[i]; /* refused */
+    if (!any)
+        return;
+    row->client = c->client;
+    c->received_count++;
+    gauge(c, MEMO__GAUGE_SERVER_ACTIVE, NULL, NULL, (double)memo__governor_open_calls(g));
+    if (g->plan->shed) {
+        struct memo__shed_facts f;
+        memo__shed_read(g->plan->shed->shared, &g->plan->shed->parts, &f);
+        gauge(c, MEMO__GAUGE_SERVER_LIMIT, NULL, NULL, (double)f.limit);
+    }
+}
+
 /* With the turn. */
 static void collect_client(struct collecting *all, memo_client *c)
 {
     const char *name = memo__setting_text(&c->settings, MEMO__SETTING_SERVICE_NAME);
     for (memo_service *s = c->shared.services; s; s = s->next)
         collect(all, s);
+    if (c->inbound.plan)
+        collect_inbound(all, &c->inbound);
     if (!c->owner.watch)
         return;
     gauge(all, MEMO__GAUGE_REGISTRY_UP, NULL, memo__watch_source(c->owner.watch)->scheme, memo__load(&c->owner.registry_up));
@@ -107,7 +134,8 @@ static bool collect_all(struct collecting *all, const struct memo__alloc *a, mem
     all->rows = memo__get_array(a, services + 1, sizeof *all->rows);
     all->gauges = memo__get_array(a, all->gauges_room + 1, sizeof *all->gauges);
     all->names = memo__get_array(a, names + 1, sizeof *all->names);
-    if (!all->rows || !all->gauges || !all->names)
+    all->received = memo__get_array(a, clients + 1, sizeof *all->received);
+    if (!all->rows || !all->gauges || !all->names || !all->received)
         return false;
     for (memo_client *c = first; c; c = list ? c->next : NULL) {
         all->client = list ? c->number : 0;
@@ -118,11 +146,14 @@ static bool collect_all(struct collecting *all, const struct memo__alloc *a, mem
 
 static memo_status finish(struct collecting *all, const struct memo__alloc *a, bool good, memo_write_fn *w, void *user)
 {
-    if (good)
+    if (good) {
         memo__metrics_write(all->rows, all->rows_count, all->gauges, all->gauges_count, w, user);
+        memo__metrics_write_server(all->received, all->received_count, w, user);
+    }
     memo__drop(a, all->rows);
     memo__drop(a, all->gauges);
     memo__drop(a, all->names);
+    memo__drop(a, all->received);
     return good ? MEMO_OK : MEMO_E_NO_MEMORY;
 }
 

@@ -83,6 +83,13 @@ static void service_end(memo_service *s)
     memo__engine_retire(&s->governor.retired, service_gone);
 }
 
+/* Also while it drains, for the requests that are still served. */
+static bool calls_begin(memo_client *c)
+{
+    uint32_t phase = memo__load(&c->phase);
+    return phase == MEMO__RUNNING || (phase == MEMO__DRAINING && memo__load(&c->world.admits));
+}
+
 memo_status memo_service_acquire(memo_client *c, const char *name, memo_service **out, memo_error *e)
 {
     if (!out)
@@ -91,7 +98,7 @@ memo_status memo_service_acquire(memo_client *c, const char *name, memo_service 
     if (!c || !name || !memo__service_name_valid(name))
         return memo__fail(e, MEMO_E_ARGUMENT, MEMO__SERVICE_NAME_RULE);
     memo__process_check();
-    if (memo__load(&c->phase) != MEMO__RUNNING)
+    if (!calls_begin(c))
         return memo__fail(e, MEMO_E_STATE, "the client is not running");
     (void)memo__turn_take();
     memo__lock_take(&c->shared.lock);
@@ -208,12 +215,19 @@ memo_status memo__services_replan(memo_client *c, struct memo__rules *rules)
     memo_status wrong = MEMO_OK;
     for (memo_service *s = c->shared.services; s && wrong == MEMO_OK; s = s->next) /* only the turn adds or removes */
         wrong = memo__governor_prepare(&s->governor, rules);
+    bool receives = c->inbound.plan != NULL;
+    if (receives && wrong == MEMO_OK)
+        wrong = memo__governor_prepare(&c->inbound, rules);
     for (memo_service *s = c->shared.services; s; s = s->next) {
         if (wrong == MEMO_OK)
             memo__governor_commit(&s->governor);
         else
             memo__governor_abandon(&s->governor);
     }
+    if (receives && wrong == MEMO_OK)
+        memo__governor_commit(&c->inbound);
+    else if (receives)
+        memo__governor_abandon(&c->inbound);
     return wrong;
 }
 
@@ -221,6 +235,8 @@ void memo__services_after_fork(memo_client *c)
 {
     for (memo_service *s = c->shared.services; s; s = s->next)
         memo__governor_after_fork(&s->governor);
+    if (c->inbound.plan)
+        memo__governor_after_fork(&c->inbound);
 }
 
 /* Views, out to callers. */

@@ -6,7 +6,7 @@
  * The built-in values are those that hold without any document: a second chance for what is safe to repeat, endpoints that fail are left out, nothing is refused. Where they come from:
  * retry: AWS's and gRPC's full jitter, Finagle's and Linkerd's budgets (a fifth there, a tenth here), 5 s as the request timeout of most gateways' examples is 15 s and of people's
  * patience 5; outlier: Envoy's 5 failures and 30 s, but a third instead of a tenth of the view, since a tenth of three instances is none; breaker: Resilience4j's 50 %; balance: Envoy's
- * panic threshold of 50 %, two choices and least ring, Finagle's decay of 10 s. */
+ * panic threshold of 50 %, two choices and least ring, Finagle's decay of 10 s; shed: Netflix's gradient limits (policy/shed.h), off unless asked for. */
 #include "model/rules.h"
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +33,8 @@ static const struct memo__layer built_in = {
     },
     .outlier = { .on = true, .mode = MEMO__MODE_UNSAID, .consecutive_failures = 5, .eject_for = 30 * MEMO__S, .max_ejected = 340000 },
     .concurrency = { .on = false, .mode = MEMO__MODE_UNSAID },
+    .shed = { .on = false, .mode = MEMO__MODE_UNSAID, .min = 8, .max = 1000, .slowdown = 2000, .window = 200 * MEMO__MS,
+              .probe_every = 30 * MEMO__S },
     .balance = { .rule = { .policy = MEMO__BALANCE_PEAK_EWMA, .panic_below = 500000, .decay = 10 * MEMO__S, .choices = 2,
                            .slow_start = { .aggression = 1000, .min_weight = 100000 }, .min_ring = 1024, .max_ring = 65536,
                            .hash_header = MEMO__NO_INDEX } },
@@ -53,6 +55,7 @@ void memo__rules_free(struct memo__rules *r)
     for (uint32_t i = 0; i < r->services_count; i++)
         service_fini(&a, &r->services[i]);
     service_fini(&a, &r->defaults);
+    service_fini(&a, &r->inbound);
     memo__drop(&a, r->services);
     memo__drop(&a, r);
 }
@@ -71,6 +74,8 @@ static bool build(struct memo__rules_reader *r, const struct memo__layer *layer,
     out->outlier.mode = said(layer->outlier.mode, out->mode);
     out->concurrency = layer->concurrency;
     out->concurrency.mode = said(layer->concurrency.mode, out->mode);
+    out->shed = layer->shed;
+    out->shed.mode = said(layer->shed.mode, out->mode);
     memo__rules_take_balance(r, out, &layer->balance);
     return memo__rules_routes(r, layer, out);
 }
@@ -172,6 +177,21 @@ static bool read_services(struct memo__rules_reader *r, const struct memo__json_
     return true;
 }
 
+/* What holds for the requests that this process receives: nothing is taken over from the defaults, which are about its calls. */
+static bool read_inbound(struct memo__rules_reader *r, const struct memo__json_node *root, struct memo__rules *out)
+{
+    const struct memo__json_node *n = root ? memo__json_find(r->json, root, "inbound") : NULL;
+    struct memo__layer layer = built_in;
+    uint32_t mark = memo__rules_push(r, MEMO__TEXT("inbound"));
+    r->inbound = true;
+    if (n)
+        memo__rules_object(r, n, &memo__inbound_block, &layer);
+    bool good = build(r, &layer, out->mode, &out->inbound);
+    r->inbound = false;
+    memo__rules_pop(r, mark);
+    return good;
+}
+
 /* The whole document onto `out`. false: no memory. */
 static bool read_document(struct memo__rules_reader *r, struct memo__rules *out)
 {
@@ -197,6 +217,8 @@ static bool read_document(struct memo__rules_reader *r, struct memo__rules *out)
     if (!build(r, &layer, out->mode, &out->defaults))
         return false;
     memo__rules_pop(r, mark);
+    if (!read_inbound(r, root, out))
+        return false;
     return !root || read_services(r, root, &layer, out);
 }
 

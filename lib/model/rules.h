@@ -14,7 +14,7 @@
  * the document. */
 enum memo__block { MEMO__BLOCK_TIMEOUT, MEMO__BLOCK_RETRY, MEMO__BLOCK_BREAKER, MEMO__BLOCK_OUTLIER, MEMO__BLOCK_LIMITS, MEMO__BLOCK_CONCURRENCY,
                    MEMO__BLOCK_BALANCE, MEMO__BLOCK_MAX_STALE, MEMO__BLOCKS };
-enum memo__origin { MEMO__FROM_BUILT_IN = 0, MEMO__FROM_SETTING, MEMO__FROM_DEFAULTS, MEMO__FROM_SERVICE, MEMO__FROM_ROUTE };
+enum memo__origin { MEMO__FROM_BUILT_IN = 0, MEMO__FROM_SETTING, MEMO__FROM_DEFAULTS, MEMO__FROM_SERVICE, MEMO__FROM_ROUTE, MEMO__FROM_INBOUND };
 
 #define MEMO__RULES_BYTES_MAX (1u << 20) /* of a document */
 #define MEMO__NAME_MAX 64          /* bytes with the NUL: names of services, limits, routes, subsets' values */
@@ -27,6 +27,7 @@ enum memo__origin { MEMO__FROM_BUILT_IN = 0, MEMO__FROM_SETTING, MEMO__FROM_DEFA
 #define MEMO__WHEN_HEADERS_MAX 4   /* header conditions of one route */
 #define MEMO__SUBSET_LABELS_MAX 4  /* labels of one subset */
 #define MEMO__NO_INDEX UINT8_MAX
+#define MEMO__BY_CALLER (UINT8_MAX - 1) /* memo__limit_rule.by_header: not a header, the caller itself; inbound only */
 
 enum memo__mode { MEMO__ENFORCE = 0, MEMO__OBSERVE = 1 };
 
@@ -81,7 +82,7 @@ struct memo__limit_rule {
     uint64_t count;                /* per period */
     int64_t period;
     uint64_t burst;                /* 1 to 2^32-1; default: what a second lets through, at least 1 */
-    uint8_t by_header;             /* index into wants, or MEMO__NO_INDEX: one bucket for all */
+    uint8_t by_header;             /* index into wants, MEMO__BY_CALLER, or MEMO__NO_INDEX: one bucket for all */
     uint8_t from, from_route, from_index; /* enum memo__origin, of which route, and the place in the list there */
 };
 
@@ -104,6 +105,15 @@ struct memo__slow_start_rule {
     int64_t window;                /* 0: off */
     uint32_t aggression;           /* in thousandths: 1000 is a straight line */
     uint32_t min_weight;           /* ppm of the weight */
+};
+
+struct memo__shed_rule {           /* inbound only */
+    bool on;
+    enum memo__mode mode;
+    uint32_t min, max;             /* 1 to 1,000,000: the limit of requests under way stays between them, and begins at max */
+    uint32_t slowdown;             /* in thousandths: at so many times the best latency it falls */
+    int64_t window;                /* between two looks */
+    int64_t probe_every;           /* how long the best latency is believed under load */
 };
 
 struct memo__balance_rule {
@@ -169,6 +179,7 @@ struct memo__service_rules {
     struct memo__outlier_rule outlier;
     struct memo__balance_rule balance;
     struct memo__concurrency_rule concurrency;
+    struct memo__shed_rule shed;
     uint32_t wants_count;
     char wants[MEMO__WANTS_MAX][MEMO__NAME_MAX]; /* lower case */
     uint32_t subsets_count;
@@ -186,6 +197,7 @@ struct memo__rules {
     uint64_t hash;                 /* of the text */
     enum memo__mode mode;
     struct memo__service_rules defaults;       /* for services that the document does not name */
+    struct memo__service_rules inbound;        /* for what this process receives: of it, limits, concurrency, shed and wants count */
     uint32_t services_count;
     struct memo__service_rules *services;      /* sorted by name */
 };

@@ -61,6 +61,15 @@ static void check_service(struct memo__rules_reader *r, const struct memo__json_
     said_by(target, given, MEMO__FROM_SERVICE);
 }
 
+/* Nothing is taken over from anywhere: what there is comes from here. */
+static void check_inbound(struct memo__rules_reader *r, const struct memo__json_node *n, void *target, uint32_t given)
+{
+    (void)r;
+    (void)n;
+    (void)given;
+    said_by(target, 1u << MEMO__BLOCK_LIMITS | 1u << MEMO__BLOCK_CONCURRENCY, MEMO__FROM_INBOUND);
+}
+
 static const struct memo__rules_key defaults_keys[] = { POLICY };
 static const struct memo__rules_key service_keys[] = {
     POLICY,
@@ -74,9 +83,16 @@ static const struct memo__rules_key document_keys[] = {
     { "require", elsewhere, 0, 0, 0, NULL, NULL },
     { "defaults", elsewhere, 0, 0, 0, &memo__defaults_block, NULL },
     { "services", elsewhere, 0, 0, 0, &memo__service_block, NULL },
-    { "inbound", NULL, 0, 0, 0, NULL, NULL },
+    { "inbound", elsewhere, 0, 0, 0, &memo__inbound_block, NULL },
+};
+static const struct memo__rules_key inbound_keys[] = {
+    { "mode", memo__read_mode, AT(mode), 0, 0, NULL, NULL },
+    { "limits", memo__read_limits, AT(limits), 0, 0, &memo__limit_block, NULL },
+    { "concurrency", memo__read_block, AT(concurrency), 0, 0, &memo__concurrency_block, NULL },
+    { "shed", memo__read_block, AT(shed), 0, 0, &memo__shed_block, NULL },
 };
 
 const struct memo__rules_block memo__defaults_block = { MEMO__KEYS(defaults_keys), NULL, NULL, check_defaults };
 const struct memo__rules_block memo__service_block = { MEMO__KEYS(service_keys), NULL, NULL, check_service };
+const struct memo__rules_block memo__inbound_block = { MEMO__KEYS(inbound_keys), NULL, NULL, check_inbound };
 const struct memo__rules_block memo__document_block = { MEMO__KEYS(document_keys), NULL, NULL, NULL };

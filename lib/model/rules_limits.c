@@ -24,20 +24,23 @@ static void read_rate(struct memo__rules_reader *r, const struct memo__json_node
     }
 }
 
-/* "header:x-user"; "caller" is reserved: a limit by something that we cannot tell apart is left out, rather than held against all together. */
+/* "header:x-user"; "caller" for what this process receives. For its own calls that is reserved: a limit by something that we cannot tell apart is
+ * left out, rather than held against all together. */
 static void read_by(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *target)
 {
     struct memo__limit_read *limit = target;
     struct memo__text t = memo__json_text(r->json, n);
     char buf[64];
     (void)key;
-    if (n->type == MEMO__JSON_TEXT && memo__text_is(t, "caller")) {
+    if (n->type == MEMO__JSON_TEXT && memo__text_is(t, "caller") && r->inbound)
+        limit->rule.by_header = MEMO__BY_CALLER;
+    else if (n->type == MEMO__JSON_TEXT && memo__text_is(t, "caller")) {
         memo__rules_warning(r, n->at, "reserved, not in force in this version: this limit is left out");
         limit->reserved = true;
     } else if (n->type == MEMO__JSON_TEXT && t.n > 7 && memcmp(t.at, "header:", 7) == 0)
         (void)memo__rules_header_name(r, n->at, (struct memo__text){ t.at + 7, t.n - 7 }, limit->header);
     else
-        memo__rules_error(r, n->at, "%s where \"header:NAME\" is expected", memo__rules_shown(r, n, buf));
+        memo__rules_error(r, n->at, "%s where \"header:NAME\"%s is expected", memo__rules_shown(r, n, buf), r->inbound ? " or \"caller\"" : "");
 }
 
 static const struct memo__rules_key keys[] = {

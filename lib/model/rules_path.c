@@ -17,6 +17,8 @@ static void put_layer(struct memo__writer *w, const struct memo__service_rules *
         memo__put_route_path(w, s, route);
     else if (from == MEMO__FROM_SERVICE)
         memo__put_format(w, "services.%s", s->name);
+    else if (from == MEMO__FROM_INBOUND)
+        memo__put_text(w, "inbound");
     else
         memo__put_text(w, "defaults");
 }

@@ -305,6 +305,17 @@ void memo__read_count64(struct memo__rules_reader *r, const struct memo__json_no
         *(uint64_t *)field = (uint64_t)value;
 }
 
+void memo__read_thousandths(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
+{
+    double value;
+    char buf[64];
+    if (memo__json_double(r->json, n, &value) && value * 1000 >= (double)key->least && value * 1000 <= (double)key->most)
+        *(uint32_t *)field = (uint32_t)(value * 1000 + 0.5);
+    else
+        memo__rules_error(r, n->at, "%s where a number from %g to %g is expected", memo__rules_shown(r, n, buf), (double)key->least / 1000,
+                          (double)key->most / 1000);
+}
+
 void memo__read_bool(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
 {
     char buf[64];

@@ -47,6 +47,7 @@ struct memo__rules_reader {
     struct memo__finding_kept *findings;
     uint32_t findings_count, findings_room, errors, unkept;
     bool no_memory;
+    bool inbound;                                    /* what is being read is about what this process receives */
     const struct memo__rules_options *options;
     struct memo__service_rules *service;             /* being built, while its routes are read */
     char path[160];
@@ -68,6 +69,7 @@ struct memo__layer {
     struct memo__outlier_rule outlier;
     struct memo__concurrency_rule concurrency;
     struct memo__balance_read balance;
+    struct memo__shed_rule shed;
     struct memo__limits_read limits;
     uint8_t from[MEMO__BLOCKS];                      /* enum memo__origin */
     const struct memo__json_node *routes;            /* read when the rest of the service is known */
@@ -80,8 +82,9 @@ struct memo__route_layer {
 };
 
 /* The tree of keys. */
-extern const struct memo__rules_block memo__document_block, memo__defaults_block, memo__service_block, memo__route_block;
-extern const struct memo__rules_block memo__retry_block, memo__breaker_block, memo__outlier_block, memo__limit_block, memo__concurrency_block, memo__balance_block;
+extern const struct memo__rules_block memo__document_block, memo__defaults_block, memo__service_block, memo__route_block, memo__inbound_block;
+extern const struct memo__rules_block memo__retry_block, memo__breaker_block, memo__outlier_block, memo__limit_block, memo__concurrency_block,
+    memo__balance_block, memo__shed_block;
 
 #define MEMO__KEYS(table) (table), sizeof(table) / sizeof *(table)
 
@@ -101,6 +104,7 @@ memo__rules_read_fn memo__read_duration;             /* int64_t ns */
 memo__rules_read_fn memo__read_share;                /* uint32_t ppm */
 memo__rules_read_fn memo__read_count;                /* uint32_t */
 memo__rules_read_fn memo__read_count64;              /* uint64_t */
+memo__rules_read_fn memo__read_thousandths;          /* uint32_t: "1.5" is 1500 */
 memo__rules_read_fn memo__read_bool;                 /* bool */
 memo__rules_read_fn memo__read_choice;               /* an enum: the index into key->words */
 memo__rules_read_fn memo__read_mode;                 /* enum memo__mode */

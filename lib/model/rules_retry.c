@@ -72,17 +72,6 @@ static void read_on(struct memo__rules_reader *r, const struct memo__json_node *
     memcpy(rule->on_http, read.on_http, sizeof rule->on_http);
 }
 
-/* "2", "1.5": 1 to 10, in thousandths. */
-static void read_multiplier(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
-{
-    double value;
-    char buf[64];
-    if (memo__json_double(r->json, n, &value) && value * 1000 >= (double)key->least && value * 1000 <= (double)key->most)
-        *(uint32_t *)field = (uint32_t)(value * 1000 + 0.5);
-    else
-        memo__rules_error(r, n->at, "%s where a number from 1 to 10 is expected", memo__rules_shown(r, n, buf));
-}
-
 static void off(void *target)
 {
     struct memo__retry_rule *rule = target;
@@ -94,7 +83,7 @@ static const char *const jitter_words[] = { "none", "full", NULL };
 static const struct memo__rules_key backoff_keys[] = {
     { "initial", memo__read_duration, AT(backoff_initial), MEMO__MS, 3600 * MEMO__S, NULL, NULL },
     { "max", memo__read_duration, AT(backoff_max), MEMO__MS, 3600 * MEMO__S, NULL, NULL },
-    { "multiplier", read_multiplier, AT(backoff_multiplier), 1000, 10000, NULL, NULL },
+    { "multiplier", memo__read_thousandths, AT(backoff_multiplier), 1000, 10000, NULL, NULL },
     { "jitter", memo__read_choice, AT(jitter), 0, 0, NULL, jitter_words },
 };
 

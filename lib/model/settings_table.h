@@ -32,6 +32,12 @@ SETTING(DEFAULT_TIMEOUT, "default_timeout", DURATION, "5s", "1ms", "24h", NULL, 
         "Overall timeout of calls for which neither the caller nor the rules say another.")
 SETTING(DISABLED, "disabled", BOOL, "false", NULL, NULL, NULL, 0,
         "Pass through: endpoints are picked, nothing else is decided. No limit, breaker, retry or ejection.")
+SETTING(TRUST_INBOUND, "trust_inbound", BOOL, "true", NULL, NULL, NULL, 0,
+        "Requests bring their trace, deadline and baggage. `false`, at the edge to strangers: each begins anew.")
+SETTING(BAGGAGE_KEYS, "baggage_keys", TEXT, "", NULL, NULL, NULL, 0,
+        "Keys of W3C baggage that requests may hand on to the calls made for them, as `tenant, user`; `*`: all. Empty: none.")
+SETTING(DRAIN_DELAY, "drain_delay", DURATION, "2s", "0s", "5m", NULL, 0,
+        "How long a draining client goes on serving after it has withdrawn its registrations, so that callers notice; at most half of what the drain may take.")
 SETTING(CACHE, "cache", BOOL, "true", NULL, NULL, NULL, 0,
         "Keep the last good views, rules and configuration on disk, to start from when no source answers.")
 SETTING(CACHE_DIR, "cache_dir", PATH, "", NULL, NULL, NULL, 0,

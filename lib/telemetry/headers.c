@@ -45,6 +45,32 @@ bool memo__timeout_parse(struct memo__text value, int64_t *ns)
     return value.n > 0;
 }
 
+bool memo__list_next(struct memo__text *rest, struct memo__text *member)
+{
+    while (rest->n) {
+        const char *comma = memchr(rest->at, ',', rest->n);
+        size_t n = comma ? (size_t)(comma - rest->at) : rest->n;
+        *member = memo__text_trim((struct memo__text){ rest->at, n });
+        n += comma != NULL;
+        *rest = (struct memo__text){ rest->at + n, rest->n - n };
+        if (member->n)
+            return true;
+    }
+    return false;
+}
+
+bool memo__list_add(char *out, size_t *n, size_t room, struct memo__text member)
+{
+    size_t comma = *n > 0;
+    if (member.n + comma > room - *n)
+        return false;
+    if (comma)
+        out[*n] = ',';
+    memcpy(out + *n + comma, member.at, member.n);
+    *n += comma + member.n;
+    return true;
+}
+
 /* One header whose value ends at `end`; the next value begins behind its NUL. */
 static char *header(memo_header *out, const char *name, size_t name_bytes, char *value, char *end)
 {

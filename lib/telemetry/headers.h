@@ -4,6 +4,7 @@
  *   traceparent                       W3C Trace Context
  *   x-envoy-expected-rq-timeout-ms    what is left of the caller's time: relative, so that no two clocks must agree
  *   x-envoy-attempt-count             1 is the first attempt
+ *   tracestate, baggage               carried on as they came, see there
  *
  * Envoy's names, because meshes and gateways know them already. Times are untrusted: digits only, at most an hour, and they only ever shorten. */
 #ifndef MEMO__TELEMETRY_HEADERS_H
@@ -16,6 +17,8 @@
 #define MEMO__HEADER_TRACEPARENT "traceparent"
 #define MEMO__HEADER_TIMEOUT     "x-envoy-expected-rq-timeout-ms"
 #define MEMO__HEADER_ATTEMPT     "x-envoy-attempt-count"
+#define MEMO__HEADER_TRACESTATE  "tracestate"
+#define MEMO__HEADER_BAGGAGE     "baggage"
 #define MEMO__TIMEOUT_MOST       (3600 * MEMO__S)
 #define MEMO__DECIMAL_MAX        20 /* digits of a uint64_t */
 
@@ -39,6 +42,11 @@ static inline char *memo__put_decimal(char *to, uint64_t n)
 
 /* The value of the timeout header in ns: digits only, clamped to MEMO__TIMEOUT_MOST; false for anything else (the header is then ignored). */
 bool memo__timeout_parse(struct memo__text value, int64_t *ns);
+
+/* The next member of a list (RFC 9110 5.6.1), blanks around it trimmed, empty ones passed over; false: there are no more. */
+bool memo__list_next(struct memo__text *rest, struct memo__text *member);
+/* Adds a member to the list in out[0, *n); false: it does not fit. */
+bool memo__list_add(char *out, size_t *n, size_t room, struct memo__text member);
 
 /* The headers of a context, and those of an attempt in general. t: id and flags of the trace; span: the attempt's own. timeout_ms < 0 and attempt 0
  * leave their header out. Values end with NUL, too. MEMO_OK, or MEMO_E_TRUNCATED (128 bytes and 3 headers are always enough). */

@@ -26,14 +26,28 @@ static const char *const budget[] = { "reason=\"budget\"" };
 _Static_assert(COUNT(results) == MEMO__RESULTS && COUNT(attempts) == 2 * MEMO__CLASSES && COUNT(reasons) == MEMO__RESULTS - MEMO__REFUSED, "a label for each counter");
 
 /* Counters: `count` words from `offset` on, each with its label. Sparse: a series appears with its first event. */
-static const struct family { const char *name, *help; size_t offset, count; const char *const *labels; bool sparse; } families[] = {
-    { "memo_client_calls_total", "Logical calls, by how they ended.", offsetof(struct memo__service_counters, calls), COUNT(results), results, false },
-    { "memo_client_attempts_total", "Attempts, by kind and outcome.", offsetof(struct memo__service_counters, attempts), COUNT(attempts), attempts, false },
-    { "memo_client_would_refuse_total", "Calls that rules in mode observe would have refused.", offsetof(struct memo__service_counters, would_refuse), COUNT(reasons), reasons, true },
-    { "memo_client_retries_denied_total", "Retries that were due and not made.", offsetof(struct memo__service_counters, retries_denied), COUNT(budget), budget, false },
+struct family { const char *name, *help; size_t offset, count; const char *const *labels; bool sparse; };
+#define WORDS(field, labels, sparse) offsetof(struct memo__service_counters, field), COUNT(labels), labels, sparse
+
+static const struct family client_families[] = {
+    { "memo_client_calls_total", "Logical calls, by how they ended.", WORDS(calls, results, false) },
+    { "memo_client_attempts_total", "Attempts, by kind and outcome.", WORDS(attempts, attempts, false) },
+    { "memo_client_would_refuse_total", "Calls that rules in mode observe would have refused.", WORDS(would_refuse, reasons, true) },
+    { "memo_client_retries_denied_total", "Retries that were due and not made.", WORDS(retries_denied, budget, false) },
 };
-static const char duration_name[] = "memo_client_call_duration_seconds";
-static const char duration_help[] = "Duration of calls that were not refused, with all attempts and waits.";
+/* Named after OpenTelemetry's http.server.request.duration and http.server.active_requests, under our own prefix: the server may have series of
+ * those names itself, and serve something else than HTTP. */
+static const struct family server_families[] = {
+    { "memo_server_requests_total", "Requests received, by how they ended.", WORDS(calls, results, true) },
+    { "memo_server_would_refuse_total", "Requests that rules in mode observe would have refused.", WORDS(would_refuse, reasons, true) },
+};
+
+/* What is told of a list of rows. */
+static const struct table { const struct family *families; size_t count; const char *duration, *help; bool services; }
+    client_table = { client_families, COUNT(client_families), "memo_client_call_duration_seconds",
+                     "Duration of calls that were not refused, with all attempts and waits.", true },
+    server_table = { server_families, COUNT(server_families), "memo_server_request_duration_seconds", "Duration of requests that were let in.",
+                     false };
 
 /* Gauges, in the order of enum memo__gauge_kind. detail: the name of the second label. */
 static const struct { const char *name, *help, *detail; } gauge_names[MEMO__GAUGES] = {
@@ -50,6 +64,9 @@ static const struct { const char *name, *help, *detail; } gauge_names[MEMO__GAUG
     [MEMO__GAUGE_CONFIG_STATE] = { "memo_config_state", "Of the configuration values: 0 empty, 1 live, 2 stale, 4 cached.", NULL },
     [MEMO__GAUGE_CONFIG_REFUSED] = { "memo_config_refused", "Configuration documents and states refused since the start.", NULL },
     [MEMO__GAUGE_TARGET] = { "target_info", "Who this process is, as OpenTelemetry tells it.", "service_name" },
+    [MEMO__GAUGE_SERVER_ACTIVE] = { "memo_server_active_requests", "Requests that were let in and are not answered yet.", NULL },
+    [MEMO__GAUGE_SERVER_LIMIT] = { "memo_server_concurrency_limit", "How many requests may be under way, as shedding has found by their latency.",
+                                   NULL },
 };
 
 struct out { memo_write_fn *write; void *user; size_t n; char buf[4096]; };
@@ -151,30 +168,32 @@ static void put_client(struct out *o, uint32_t number)
     put(o, "\"", 1);
 }
 
-/* name{service="todo" and the brace stays open. NULL: the series of all that found no place. */
-static void put_series(struct out *o, const char *name, const char *suffix, const struct memo__metrics_row *r)
+/* name{service="todo" and the brace stays open; returns what stands before the next label. service NULL: the series of all that found no place. */
+static const char *put_series(struct out *o, const struct table *t, const char *name, const char *suffix, const struct memo__metrics_row *r)
 {
+    const char *before = "{";
     put_text(o, name);
     put_text(o, suffix);
-    put(o, "{", 1);
     if (r->client > 1) {
+        put_text(o, before);
         put_client(o, r->client);
-        put(o, ",", 1);
+        before = ",";
     }
-    if (r->service)
-        put_label(o, "service", r->service);
-    else
-        put_label(o, "otel_metric_overflow", "true");
+    if (t->services) {
+        put_text(o, before);
+        put_label(o, r->service ? "service" : "otel_metric_overflow", r->service ? r->service : "true");
+        before = ",";
+    }
+    return before;
 }
 
-static void put_counters(struct out *o, const struct family *f, const struct memo__metrics_row *r)
+static void put_counters(struct out *o, const struct table *t, const struct family *f, const struct memo__metrics_row *r)
 {
     const uint64_t *word = (const uint64_t *)(const void *)((const char *)&r->sum + f->offset);
     for (size_t i = 0; i < f->count; i++) {
         if (f->sparse && !word[i])
             continue;
-        put_series(o, f->name, "", r);
-        put(o, ",", 1);
+        put_text(o, put_series(o, t, f->name, "", r));
         put_text(o, f->labels[i]);
         put(o, "} ", 2);
         put_number(o, word[i]);
@@ -182,14 +201,20 @@ static void put_counters(struct out *o, const struct family *f, const struct mem
     }
 }
 
-static void put_duration(struct out *o, const struct memo__metrics_row *r)
+/* "_sum" and "_count" */
+static void put_total(struct out *o, const struct table *t, const char *suffix, const struct memo__metrics_row *r)
+{
+    put_text(o, *put_series(o, t, t->duration, suffix, r) == ',' ? "} " : " ");
+}
+
+static void put_duration(struct out *o, const struct table *t, const struct memo__metrics_row *r)
 {
     const struct memo__histogram *h = &r->sum.duration;
     uint64_t so_far = 0;
     for (uint32_t i = 0; i < MEMO__BUCKETS; i++) {
         so_far += h->bucket[i];
-        put_series(o, duration_name, "_bucket", r);
-        put_text(o, ",le=\"");
+        put_text(o, put_series(o, t, t->duration, "_bucket", r));
+        put_text(o, "le=\"");
         if (i < MEMO__BUCKETS - 1)
             put_seconds(o, (uint64_t)memo__bucket_bound(i));
         else
@@ -198,12 +223,10 @@ static void put_duration(struct out *o, const struct memo__metrics_row *r)
         put_number(o, so_far);
         put(o, "\n", 1);
     }
-    put_series(o, duration_name, "_sum", r);
-    put(o, "} ", 2);
+    put_total(o, t, "_sum", r);
     put_seconds(o, h->sum_ns);
     put(o, "\n", 1);
-    put_series(o, duration_name, "_count", r);
-    put(o, "} ", 2);
+    put_total(o, t, "_count", r);
     put_number(o, so_far);
     put(o, "\n", 1);
 }
@@ -254,28 +277,41 @@ void memo__counters_merge(struct memo__service_counters *to, const struct memo__
         into[i] += memo__load(&word[i]);
 }
 
+static void put_rows(struct out *o, const struct table *t, const struct memo__metrics_row *rows, uint32_t rows_count)
+{
+    struct memo__metrics_row rest = { 0 };
+    uint32_t own = rows_count < MEMO__SERIES_MAX ? rows_count : MEMO__SERIES_MAX;
+    if (!rows_count)
+        return;
+    for (uint32_t i = own; i < rows_count; i++)
+        memo__counters_merge(&rest.sum, &rows[i].sum);
+    for (const struct family *f = t->families; f < t->families + t->count; f++) {
+        put_head(o, f->name, f->help, "counter");
+        for (uint32_t i = 0; i < own; i++)
+            put_counters(o, t, f, &rows[i]);
+        if (own < rows_count)
+            put_counters(o, t, f, &rest);
+    }
+    put_head(o, t->duration, t->help, "histogram");
+    for (uint32_t i = 0; i < own; i++)
+        put_duration(o, t, &rows[i]);
+    if (own < rows_count)
+        put_duration(o, t, &rest);
+}
+
 void memo__metrics_write(const struct memo__metrics_row *rows, uint32_t rows_count, const struct memo__gauge *gauges, uint32_t gauges_count,
                          memo_write_fn *write, void *user)
 {
     struct out o = { .write = write, .user = user };
-    struct memo__metrics_row rest = { 0 };
-    uint32_t own = rows_count < MEMO__SERIES_MAX ? rows_count : MEMO__SERIES_MAX;
-    for (uint32_t i = own; i < rows_count; i++)
-        memo__counters_merge(&rest.sum, &rows[i].sum);
-    for (size_t f = 0; f < COUNT(families) && rows_count; f++) {
-        put_head(&o, families[f].name, families[f].help, "counter");
-        for (uint32_t i = 0; i < own; i++)
-            put_counters(&o, &families[f], &rows[i]);
-        if (own < rows_count)
-            put_counters(&o, &families[f], &rest);
-    }
-    if (rows_count)
-        put_head(&o, duration_name, duration_help, "histogram");
-    for (uint32_t i = 0; i < own; i++)
-        put_duration(&o, &rows[i]);
-    if (own < rows_count)
-        put_duration(&o, &rest);
+    put_rows(&o, &client_table, rows, rows_count);
     for (int kind = 0; kind < MEMO__GAUGES; kind++)
         put_gauges(&o, (enum memo__gauge_kind)kind, gauges, gauges_count);
+    flush(&o);
+}
+
+void memo__metrics_write_server(const struct memo__metrics_row *rows, uint32_t rows_count, memo_write_fn *write, void *user)
+{
+    struct out o = { .write = write, .user = user };
+    put_rows(&o, &server_table, rows, rows_count);
     flush(&o);
 }

@@ -64,9 +64,9 @@ static inline void memo__count_attempt(struct memo__stripe s, struct memo__servi
 /* to += from; from may be written by its owner meanwhile. */
 void memo__counters_merge(struct memo__service_counters *to, const struct memo__service_counters *from);
 
-/* One service of the text: all its stripes merged. */
+/* One service of the text, or what one client receives: all its stripes merged. */
 struct memo__metrics_row {
-    const char *service;
+    const char *service; /* of calls */
     uint32_t client;     /* its number, where one text has several; 0 and 1: not told */
     struct memo__service_counters sum;
 };
@@ -83,6 +83,8 @@ enum memo__gauge_kind { /* what else is told; name, help and labels are in metri
     MEMO__GAUGE_RULES_REVISION, /* no service */
     MEMO__GAUGE_CONFIG_REVISION, MEMO__GAUGE_CONFIG_STATE, MEMO__GAUGE_CONFIG_REFUSED, /* no service */
     MEMO__GAUGE_TARGET,         /* detail: service_name; 1; no service */
+    MEMO__GAUGE_SERVER_ACTIVE,  /* requests let in and not answered; no service */
+    MEMO__GAUGE_SERVER_LIMIT,   /* what latency has found; no service */
     MEMO__GAUGES
 };
 
@@ -97,4 +99,6 @@ struct memo__gauge {
 /* Prometheus text, exposition format 0.0.4, in pieces of at most 4 KiB. Rows and gauges in any order. Neither allocates nor locks; does not depend on the host's locale. */
 void memo__metrics_write(const struct memo__metrics_row *rows, uint32_t rows_count, const struct memo__gauge *gauges, uint32_t gauges_count,
                          memo_write_fn *write, void *user);
+/* Likewise what is received, a row for each client that ever received anything. */
+void memo__metrics_write_server(const struct memo__metrics_row *rows, uint32_t rows_count, memo_write_fn *write, void *user);
 #endif

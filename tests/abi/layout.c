@@ -12,6 +12,7 @@
 /* Frozen by word as well as by file: this does not even compile when it is broken. */
 _Static_assert(sizeof(memo_call) == 512, "memo_call is 512 bytes");
 _Static_assert(alignof(memo_call) == 8, "memo_call is 8-aligned");
+_Static_assert(sizeof(memo_inbound) == 384, "memo_inbound is 384 bytes");
 _Static_assert(sizeof(memo_context) == 256, "memo_context is 256 bytes");
 
 struct field { const char *name; size_t at, bytes; };
@@ -53,11 +54,16 @@ FIELDS(memo_event, F(memo_event, size), F(memo_event, revision), F(memo_event, r
 
 FIELDS(memo_config_facts, F(memo_config_facts, size), F(memo_config_facts, revision), F(memo_config_facts, age_max_ms), F(memo_config_facts, state),
        F(memo_config_facts, count))
+FIELDS(memo_inbound, F(memo_inbound, size), F(memo_inbound, context), F(memo_inbound, opaque))
+FIELDS(memo_inbound_facts, F(memo_inbound_facts, size), F(memo_inbound_facts, method), F(memo_inbound_facts, path), F(memo_inbound_facts, caller),
+       F(memo_inbound_facts, headers), F(memo_inbound_facts, headers_count), F(memo_inbound_facts, timeout_ms))
+FIELDS(memo_inbound_reply, F(memo_inbound_reply, size), F(memo_inbound_reply, http_status), F(memo_inbound_reply, grpc_status),
+       F(memo_inbound_reply, retry_after_s))
 
 static const struct row rows[] = {
     ROW(memo_error), ROW(memo_setting), ROW(memo_endpoint), ROW(memo_view_facts), ROW(memo_header), ROW(memo_context), ROW(memo_call),
     ROW(memo_call_facts), ROW(memo_attempt), ROW(memo_outcome), ROW(memo_http_reply), ROW(memo_http_request), ROW(memo_instance), ROW(memo_event),
-    ROW(memo_config_facts),
+    ROW(memo_config_facts), ROW(memo_inbound), ROW(memo_inbound_facts), ROW(memo_inbound_reply),
 };
 
 static const struct number numbers[] = {

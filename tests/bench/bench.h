@@ -46,7 +46,8 @@ void allocs_begin(void);
 uint64_t allocs_end(void);
 
 /* The client under test: services "a" and "b" with the same endpoints and the same rules. */
-enum rules { RULES_FULL, RULES_P2C, RULES_ROUND_ROBIN, RULES_RANDOM, RULES_WEIGHTED, RULES_LEAST, RULES_RING, RULES_HTTP };
+enum rules { RULES_FULL, RULES_P2C, RULES_ROUND_ROBIN, RULES_RANDOM, RULES_WEIGHTED, RULES_LEAST, RULES_RING, RULES_HTTP,
+             RULES_INBOUND };
 struct subject {
     memo_client *client;
     memo_service *service[2];
@@ -68,6 +69,11 @@ void decisions_fresh(void *caller, uint64_t n); /* work_fn: both initialised for
 void picks(void *caller, uint64_t n);           /* work_fn: begin, next, report, end */
 void no_picks(void *caller, uint64_t n);        /* work_fn: begin, end */
 
+/* One request after the other: enter, leave. */
+struct receiver { memo_client *client; uint64_t failures; } __attribute__((aligned(64)));
+void requests(void *receiver, uint64_t n);          /* work_fn: ten headers, trace and deadline among them */
+void requests_carrying(void *receiver, uint64_t n); /* work_fn: tracestate and baggage, too */
+
 /* A server in a process of its own that answers every GET with 100 bytes, and "/echo" with the request's head; 0: none. */
 uint16_t server_start(void);
 void server_stop(void);
@@ -88,6 +94,7 @@ long resident(const char *line);
 void group_floors(void);
 void group_decision(void);
 void group_picks(void);
+void group_inbound(void);
 void group_http(void);
 void group_http_async(void);
 void group_memory(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c: `make bench`. `bench --only floors,decision,picks,config,http,async,memory` runs some of the groups. */
+/* main.c: `make bench`. `bench --only floors,decision,picks,inbound,config,http,async,memory` runs some of the groups. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +10,8 @@ const char *self_path;
 static char path[4096];
 
 static const struct { const char *name; void (*run)(void); } groups[] = {
-    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "config", group_config }, { "http", group_http },
-        { "async", group_http_async },
-    { "memory", group_memory },
+    { "floors", group_floors }, { "decision", group_decision }, { "picks", group_picks }, { "inbound", group_inbound }, { "config", group_config },
+    { "http", group_http }, { "async", group_http_async }, { "memory", group_memory },
 };
 
 static const struct { const char *name; work_fn *work; enum rules rules; } loops[] = {
@@ -46,6 +45,15 @@ static int child_loop(const char *name, uint16_t port, uint64_t n)
         return c.failures != 0;
     }
     return 2;
+}
+
+static int child_requests(uint64_t n)
+{
+    struct subject s = subject_open(RULES_INBOUND, 10, 0);
+    struct receiver r = { .client = s.client };
+    requests(&r, n);
+    subject_close(&s);
+    return r.failures != 0;
 }
 
 static int child_curl(uint16_t port, const char *head, uint64_t n)
@@ -91,6 +99,8 @@ static int child_main(int argc, char **argv)
         return child_loop(name, port, n);
     if (strcmp(name, "threads") == 0 || strcmp(name, "steps") == 0)
         return run_child(argc, argv);
+    if (strcmp(name, "requests") == 0)
+        return child_requests(n);
     return child_loop(name, 0, n);
 }
 

@@ -25,6 +25,8 @@ static const char *const documents[] = {
     [RULES_FULL] = BOTH(FULL),
     [RULES_HTTP] = BOTH(FULL),
     [RULES_P2C] = BOTH("\"balance\":{\"policy\":\"peak-ewma\"}"),
+    [RULES_INBOUND] = "{\"memo\":1,\"inbound\":{\"limits\":[{\"name\":\"all\",\"rate\":\"1000000000/s\",\"burst\":1000000000}],"
+                      "\"concurrency\":{\"max\":100000},\"shed\":{\"min\":1000,\"max\":100000}}}",
     [RULES_ROUND_ROBIN] = BOTH("\"balance\":{\"policy\":\"round-robin\"}"),
     [RULES_WEIGHTED] = BOTH("\"balance\":{\"policy\":\"weighted-round-robin\"}"),
     [RULES_LEAST] = BOTH("\"balance\":{\"policy\":\"least-request\"}"),
@@ -70,6 +72,7 @@ struct subject subject_open(enum rules rules, uint32_t endpoints, uint16_t port)
     need(memo_client_new(&s.client, &e), "new", &e);
     need(memo_client_set(s.client, "registry", url, &e), "registry", &e);
     need(memo_client_set(s.client, "rules", documents[rules], &e), "rules", &e);
+    need(memo_client_set(s.client, "baggage_keys", "tenant", &e), "baggage_keys", &e);
     need(memo_client_set(s.client, "cache", "false", &e), "cache", &e);
     free(url);
     need(memo_client_set(s.client, "engine_thread", subject_hosted ? "false" : "true", &e), "engine_thread", &e);

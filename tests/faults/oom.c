@@ -247,6 +247,9 @@ static void use_context(memo_service *s)
     (void)good("memo_context_set_deadline", memo_context_set_deadline(&x, 2000));
     (void)good("memo_context_inject", memo_context_inject(&x, buf, sizeof buf, out, 2, &n));
     (void)good("memo_context_get_trace", memo_context_get_trace(&x, id));
+    (void)good("memo_context_set_baggage", memo_context_set_baggage(&x, "tenant", "blue"));
+    (void)good("memo_context_get_baggage", memo_context_get_baggage(&x, "tenant", id, sizeof id, NULL));
+    (void)good("memo_context_inject_carried", memo_context_inject_carried(&x, buf, sizeof buf, out, 2, &n));
     (void)memo_context_get_left_ms(&x);
     q.parent = &x;
     q.method = "POST";
@@ -258,6 +261,28 @@ static void use_context(memo_service *s)
     if (r.keep)
         (void)good("memo_http_reply_explain", memo_http_reply_explain(&r, "json", text, sizeof text, NULL));
     memo_http_reply_fini(&r);
+}
+
+static void use_inbound(memo_client *c)
+{
+    const memo_header in[] = { { "x-user", "ann", 0, 0 }, { "baggage", "tenant=blue", 0, 0 } };
+    memo_inbound i = MEMO_INIT(memo_inbound);
+    memo_inbound_facts f = MEMO_INIT(memo_inbound_facts);
+    memo_inbound_reply r = MEMO_INIT(memo_inbound_reply);
+    memo_outcome o = MEMO_INIT(memo_outcome);
+    char names[1280];
+    (void)good("memo_inbound_wants", memo_inbound_wants(c, names, sizeof names, NULL));
+    f.headers = in;
+    f.headers_count = 2;
+    o.http_status = 200;
+    for (int n = 0; n < 3; n++) { /* the last one is refused, if the rules are those of use_rules */
+        memo_status s = memo_inbound_enter(&i, c, &f);
+        if (!memo_status_refused(s))
+            (void)good("memo_inbound_enter", s);
+        else
+            (void)good("memo_inbound_get_reply", memo_inbound_get_reply(&i, &r));
+        memo_inbound_leave(&i, &o);
+    }
 }
 
 static void use_service(memo_client *c)
@@ -299,7 +324,9 @@ static void use_registration(memo_client *c)
 
 static void use_rules(memo_client *c)
 {
-    static const char rules[] = "{\"memo\":1,\"services\":{\"todo\":{\"timeout\":\"800ms\",\"limits\":[{\"name\":\"all\",\"rate\":\"5000/s\"}],"
+    static const char rules[] = "{\"memo\":1,\"inbound\":{\"limits\":[{\"name\":\"users\",\"rate\":\"2/m\",\"burst\":2,\"by\":\"header:x-user\"}],"
+                                "\"concurrency\":{\"max\":64},\"shed\":{}},"
+                                "\"services\":{\"todo\":{\"timeout\":\"800ms\",\"limits\":[{\"name\":\"all\",\"rate\":\"5000/s\"}],"
                                 "\"breaker\":{\"window\":\"10s\",\"openWhen\":{\"failed\":\"50%\"}},\"concurrency\":{\"max\":64},"
                                 "\"routes\":[{\"name\":\"canary\",\"when\":{\"header\":{\"x-canary\":\"1\"}},\"to\":[{\"subset\":{\"version\":\"v2\"},\"weight\":1}]}]}}}";
     char report[1024];
@@ -364,6 +391,7 @@ static void scenario(const char *registry, bool registers)
         goto done;
     use_rules(c);
     use_config(c);
+    use_inbound(c);
     if (registers)
         use_registration(c);
     else

@@ -15,13 +15,17 @@ struct refusal { char *wrong; size_t n; };
 static const struct known file_keys[] = { { "memo-vectors", cJSON_Number }, { "about", cJSON_String }, { "cases", cJSON_Array }, { NULL, 0 } };
 static const struct known case_keys[] = {
     { "name", cJSON_String }, { "source", cJSON_String }, { "rules", cJSON_Object }, { "service", cJSON_String }, { "endpoints", cJSON_Array | cJSON_Number },
-    { "seed", cJSON_Number }, { "steps", cJSON_Array }, { NULL, 0 },
+    { "seed", cJSON_Number }, { "steps", cJSON_Array }, { "baggageKeys", cJSON_String }, { "trustInbound", cJSON_False | cJSON_True }, { NULL, 0 },
 };
 static const struct known endpoint_keys[] = { { "id", cJSON_String }, { "weight", cJSON_Number }, { "labels", cJSON_Object },
                                               { "address", cJSON_String }, { "joined", DURATION }, { NULL, 0 } };
 static const struct known fact_keys[] = {
     { "method", cJSON_String }, { "path", cJSON_String }, { "key", cJSON_String }, { "headers", cJSON_Object }, { "timeout", DURATION },
     { "inherited", DURATION }, { NULL, 0 },
+};
+static const struct known request_keys[] = {
+    { "method", cJSON_String }, { "path", cJSON_String }, { "caller", cJSON_String }, { "headers", cJSON_Object }, { "timeout", DURATION },
+    { NULL, 0 },
 };
 static const struct known outcome_keys[] = { OUTCOME, { NULL, 0 } };
 static const struct known answer_keys[] = { OUTCOME, { "latency", DURATION }, { NULL, 0 } };
@@ -37,7 +41,17 @@ static const struct known calls_keys[] = {
     { "calls", cJSON_Number }, ANY_STEP, { "every", DURATION }, { "call", cJSON_Object }, { "outcomes", cJSON_Object }, { NULL, 0 },
 };
 static const struct known see_keys[] = { { "see", cJSON_Object }, ANY_STEP, { NULL, 0 } };
-static const struct known *const verbs[] = { begin_keys, next_keys, report_keys, end_keys, calls_keys, see_keys };
+static const struct known enter_keys[] = { { "enter", cJSON_String }, ANY_STEP, { "request", cJSON_Object }, { NULL, 0 } };
+static const struct known leave_keys[] = { { "leave", cJSON_String }, { "at", DURATION }, { "outcome", cJSON_Object }, { NULL, 0 } };
+static const struct known requests_keys[] = {
+    { "requests", cJSON_Number }, ANY_STEP, { "rounds", cJSON_Number }, { "latency", DURATION }, { "request", cJSON_Object },
+    { "outcome", cJSON_Object },
+    { NULL, 0 },
+};
+static const struct known drain_keys[] = { { "drain", cJSON_Object }, { "at", DURATION }, { NULL, 0 } };
+static const struct known *const verbs[] = {
+    begin_keys, next_keys, report_keys, end_keys, calls_keys, see_keys, enter_keys, leave_keys, requests_keys, drain_keys,
+};
 
 static bool refuse(const struct refusal *r, const char *where, const char *key, const char *why)
 {
@@ -135,5 +149,7 @@ bool known_step(const cJSON *step, char *wrong, size_t n)
     (void)snprintf(where, sizeof where, "a step \"%s\"", verbs[v]->key);
     return known_keys(step, where, verbs[v], &r) && known_keys(under(step, "call"), "\"call\"", fact_keys, &r) &&
            texts(under(under(step, "call"), "headers"), "\"headers\"", &r) && known_keys(under(step, "outcome"), "\"outcome\"", outcome_keys, &r) &&
-           known_keys(under(step, "see"), "\"see\"", seen_keys, &r) && known_answers(under(step, "outcomes"), &r);
+           known_keys(under(step, "request"), "\"request\"", request_keys, &r) &&
+           texts(under(under(step, "request"), "headers"), "\"headers\"", &r) && known_keys(under(step, "see"), "\"see\"", seen_keys, &r) &&
+           known_answers(under(step, "outcomes"), &r);
 }

@@ -11,8 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
+#include "door.h"
 #include "engine.h"
 #include "known.h"
+#include "policy/shed.h"
+#include "telemetry/context.h"
 
 #define ORIGIN (INT64_C(3600000) * MEMO__S) /* time 0 of every case: 1,000 hours, a multiple of all bucket lengths */
 #define CALLS_MAX 256
@@ -21,6 +24,9 @@ struct named_call { char name[32]; struct call call; };
 
 struct story {
     struct engine engine;
+    struct door door;              /* opened by the first step that needs it */
+    const char *baggage_keys;
+    bool trusts;
     struct named_call calls[CALLS_MAX];
     uint32_t calls_count;
     uint64_t draws;                /* the stream that steps without a draw of their own take from */
@@ -469,6 +475,8 @@ static void see_limits(struct story *s, const cJSON *step, cJSON *was)
     }
 }
 
+static void see_door(const struct story *s, cJSON *was);
+
 static void step_see(struct story *s, const cJSON *step, cJSON *was)
 {
     struct engine *e = &s->engine;
@@ -476,6 +484,7 @@ static void step_see(struct story *s, const cJSON *step, cJSON *was)
     const cJSON *about = cJSON_GetObjectItemCaseSensitive(step, "see");
     see_breaker(s, about, was);
     see_limits(s, about, was);
+    see_door(s, was);
     cJSON_AddNumberToObject(was, "inFlight", (double)(e->service->concurrency.on ? memo__bulkhead_read(&e->bulkhead, &permits) : 0));
     cJSON_AddNumberToObject(was, "budget", (double)memo__budget_read(&e->budget, &deposits) / (double)MEMO__TOKEN);
     cJSON *ejected = cJSON_AddArrayToObject(was, "ejected"), *average = cJSON_AddObjectToObject(was, "average");
@@ -486,10 +495,153 @@ static void step_see(struct story *s, const cJSON *step, cJSON *was)
     }
 }
 
+/* Requests that are received */
+
+static bool opened(struct story *s)
+{
+    return door_open(&s->door, s->engine.rules, &s->now, s->baggage_keys, s->trusts) || wrong(s, "no memory");
+}
+
+/* What is known of a request; headers as they are given, and the time that the caller gives. */
+static memo_status enter(struct story *s, memo_inbound *i, const cJSON *n, uint32_t index)
+{
+    memo_header headers[16];
+    char room[16][256];
+    memo_inbound_facts f = { .size = sizeof f, .method = text(n, "method", "GET"), .path = text(n, "path", "/"), .caller = text(n, "caller", NULL),
+                             .headers = headers };
+    const cJSON *h;
+    f.timeout_ms = duration(s, n, "timeout", 0) / MEMO__MS;
+    cJSON_ArrayForEach(h, cJSON_GetObjectItemCaseSensitive(n, "headers")) {
+        const char *value = cJSON_IsString(h) ? h->valuestring : "", *hole = strstr(value, "{n}");
+        if (f.headers_count == 16)
+            break;
+        if (hole)
+            (void)snprintf(room[f.headers_count], sizeof room[0], "%.*s%u%s", (int)(hole - value), value, index, hole + 3);
+        else
+            (void)snprintf(room[f.headers_count], sizeof room[0], "%s", value);
+        headers[f.headers_count] = (memo_header){ h->string, room[f.headers_count], 0, 0 };
+        f.headers_count++;
+    }
+    return memo__inbound_enter(i, &s->door.governor, &s->door.world, &f);
+}
+
+/* The context, as it would go out. */
+static void told_context(struct story *s, const memo_inbound *i, cJSON *was)
+{
+    memo_header out[4];
+    char buf[512];
+    uint32_t count = 0;
+    (void)memo__context_inject(&i->context, s->now, buf, sizeof buf, out, 4, &count);
+    cJSON *context = cJSON_AddObjectToObject(was, "context");
+    for (uint32_t k = 0; k < count; k++)
+        cJSON_AddStringToObject(context, out[k].name, out[k].value);
+    cJSON_AddNumberToObject(context, "headers", count);
+}
+
+static uint64_t would_refuse(const struct story *s)
+{
+    struct memo__service_counters sum = { 0 };
+    uint64_t all = 0;
+    for (uint32_t k = 0; k < s->door.governor.parts.count; k++)
+        memo__counters_merge(&sum, &memo__governor_part(&s->door.governor, k)->counters);
+    for (size_t k = 0; k < sizeof sum.would_refuse / sizeof sum.would_refuse[0]; k++)
+        all += sum.would_refuse[k];
+    return all;
+}
+
+static void step_enter(struct story *s, const cJSON *step, cJSON *was)
+{
+    memo_inbound *i = opened(s) ? door_named(&s->door, text(step, "enter", "")) : NULL;
+    memo_inbound_reply reply = { .size = sizeof reply };
+    if (!i) {
+        (void)wrong(s, "there are too many");
+        return;
+    }
+    uint64_t before = would_refuse(s);
+    memo_status status = enter(s, i, cJSON_GetObjectItemCaseSensitive(step, "request"), 0);
+    cJSON_AddStringToObject(was, "status", memo_status_name(status));
+    cJSON_AddStringToObject(was, "refusedBy", door_refused_by(&s->door, status));
+    cJSON_AddNumberToObject(was, "wouldRefuse", (double)(would_refuse(s) - before));
+    if (memo_inbound_get_reply(i, &reply) != MEMO_OK)
+        reply.http_status = 0;
+    cJSON_AddNumberToObject(was, "http", reply.http_status);
+    cJSON_AddNumberToObject(was, "grpc", reply.grpc_status);
+    cJSON_AddNumberToObject(was, "retryAfter", reply.retry_after_s);
+    told_context(s, i, was);
+}
+
+static void left(struct story *s, memo_inbound *i, const cJSON *outcome)
+{
+    struct outcome o = read_outcome(s, outcome);
+    memo_outcome as = { .size = sizeof as, .kind = o.kind, .http_status = o.http, .grpc_status = o.grpc, .verdict = o.word };
+    memo_inbound_leave(i, &as);
+}
+
+static void step_leave(struct story *s, const cJSON *step, cJSON *was)
+{
+    memo_inbound *i = opened(s) ? door_named(&s->door, text(step, "leave", "")) : NULL;
+    (void)was;
+    if (i)
+        left(s, i, cJSON_GetObjectItemCaseSensitive(step, "outcome"));
+}
+
+/* Rounds of so many at once, all of which take so long. */
+static void step_requests(struct story *s, const cJSON *step, cJSON *was)
+{
+    uint32_t most = (uint32_t)number(step, "requests", 0), rounds = (uint32_t)number(step, "rounds", 1), ok = 0, limited = 0, overloaded = 0;
+    if (!opened(s) || most > REQUESTS_MAX) {
+        (void)wrong(s, "there are too many");
+        return;
+    }
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint32_t in = 0;
+        for (uint32_t k = 0; k < most; k++) {
+            s->door.many[in].size = sizeof s->door.many[0];
+            memo_status status = enter(s, &s->door.many[in], cJSON_GetObjectItemCaseSensitive(step, "request"), k);
+            in += status == MEMO_OK;
+            limited += status == MEMO_REFUSED_LIMITED;
+            overloaded += status == MEMO_REFUSED_OVERLOADED;
+        }
+        ok += in;
+        s->now += duration(s, step, "latency", MEMO__MS);
+        while (in)
+            left(s, &s->door.many[--in], cJSON_GetObjectItemCaseSensitive(step, "outcome"));
+    }
+    cJSON_AddNumberToObject(was, "ok", ok);
+    cJSON_AddNumberToObject(was, "limited", limited);
+    cJSON_AddNumberToObject(was, "overloaded", overloaded);
+}
+
+static void step_drain(struct story *s, const cJSON *step, cJSON *was)
+{
+    (void)step;
+    (void)was;
+    if (opened(s))
+        s->door.world.receives = 0;
+}
+
+static void see_door(const struct story *s, cJSON *was)
+{
+    const struct memo__governor *g = &s->door.governor;
+    struct memo__shed_facts f;
+    if (!s->door.open)
+        return;
+    cJSON_AddNumberToObject(was, "underWay", (double)memo__governor_open_calls(g));
+    if (!g->plan->shed)
+        return;
+    memo__shed_read(g->plan->shed->shared, &g->plan->shed->parts, &f);
+    cJSON *shed = cJSON_AddObjectToObject(was, "shed");
+    cJSON_AddNumberToObject(shed, "limit", (double)f.limit);
+    cJSON_AddNumberToObject(shed, "underWay", (double)f.under_way);
+    cJSON_AddNumberToObject(shed, "best", ms(f.best));
+    cJSON_AddBoolToObject(shed, "probing", f.probing);
+}
+
 /* A case */
 
 static const struct { const char *verb; void (*tell)(struct story *s, const cJSON *step, cJSON *was); } verbs[] = {
     { "begin", step_begin }, { "next", step_next }, { "report", step_report }, { "end", step_end }, { "calls", step_calls }, { "see", step_see },
+    { "enter", step_enter }, { "leave", step_leave }, { "requests", step_requests }, { "drain", step_drain },
 };
 
 static bool tell_step(struct story *s, const cJSON *step)
@@ -553,6 +705,8 @@ static bool tell_case(struct story *s, const cJSON *c, int *step_number)
     char *rules = cJSON_Print(cJSON_GetObjectItemCaseSensitive(c, "rules"));
     s->now = ORIGIN;
     s->draws = (uint64_t)number(c, "seed", 1);
+    s->baggage_keys = text(c, "baggageKeys", "");
+    s->trusts = !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(c, "trustInbound"));
     if (!text(c, "source", NULL) || !*text(c, "source", ""))
         return wrong(s, "a case names its source");
     if (!rules || !read_endpoints(s, cJSON_GetObjectItemCaseSensitive(c, "endpoints"))) {
@@ -585,6 +739,7 @@ static void run_case(const char *file, const cJSON *c)
     if (!good)
         printf("    step %d: %s\n", step, s->wrong);
     failed += !good;
+    door_close(&s->door);
     engine_end(&s->engine);
     free(s->engine.endpoints);
     free(s);

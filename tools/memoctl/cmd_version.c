@@ -5,7 +5,7 @@
 #include "leave.h"
 #include "print.h"
 
-static const char *const features[] = { "http", "tls", "dns", "file", "static", "explain" };
+static const char *const features[] = { "http", "tls", "dns", "file", "static", "explain", "inbound" };
 
 static void version_json(const char *library)
 {

@@ -56,26 +56,30 @@ struct todo {
     bool done;
 };
 
-struct delayed { struct memo__timer timer; struct memo__httpd_request *request; struct todo *todo; };
+struct delayed { struct memo__timer timer; struct memo__httpd_request *request; struct todo *todo; memo_inbound in; };
 
-static void answer(struct todo *t, struct memo__httpd_request *r)
+/* Its status. */
+static int32_t answer(struct todo *t, struct memo__httpd_request *r)
 {
     char body[256];
     if (memo__draw_below(memo__draw_next(&t->draws), 100) < t->fail_percent) {
         memo__httpd_reply_text(r, 503, "application/json", "{\"error\":\"out of order\"}\n");
-        return;
+        return 503;
     }
     struct memo__text path = memo__httpd_path(r);
     snprintf(body, sizeof(body), "{\"id\":%.*s,\"title\":\"water the plants\",\"done\":false,\"by\":\"%s\"}\n", (int)(path.n > 7 ? path.n - 7 : 0),
         path.n > 7 ? path.at + 7 : "", t->id);
     memo__httpd_reply_text(r, 200, "application/json", body);
+    return 200;
 }
 
 static void on_delay_over(struct memo__timer *timer, void *user)
 {
     struct delayed *d = user;
+    memo_outcome o = MEMO_INIT(memo_outcome);
     (void)timer;
-    answer(d->todo, d->request);
+    o.http_status = answer(d->todo, d->request);
+    memo_inbound_leave(&d->in, &o);
     free(d);
 }
 
@@ -84,14 +88,42 @@ static void on_gone(struct memo__httpd_request *r, void *user)
     struct delayed *d = user;
     (void)r;
     memo__timer_stop(d->todo->loop, &d->timer);
+    memo_inbound_leave(&d->in, NULL);
     free(d);
+}
+
+/* May it be served? What is not, is answered. */
+static bool enter(struct todo *t, struct memo__httpd_request *r, memo_inbound *in)
+{
+    static const char *const names[] = { "traceparent", "tracestate", "x-envoy-expected-rq-timeout-ms" };
+    memo_header headers[3];
+    memo_inbound_facts f = { .size = sizeof(f), .method = "GET", .path = "/todos", .headers = headers };
+    memo_inbound_reply no = MEMO_INIT(memo_inbound_reply);
+    for (size_t i = 0; i < 3; i++) {
+        struct memo__text value = memo__httpd_header(r, names[i]);
+        if (value.n)
+            headers[f.headers_count++] = (memo_header){ names[i], value.at, 0, value.n };
+    }
+    *in = (memo_inbound)MEMO_INIT(memo_inbound);
+    if (memo_inbound_enter(in, t->client, &f) == MEMO_OK)
+        return true;
+    if (memo_inbound_get_reply(in, &no) != MEMO_OK)
+        no.http_status = 400;
+    memo__httpd_reply_text(r, no.http_status, "application/json", "{\"error\":\"refused\"}\n");
+    return false;
 }
 
 static void work(struct todo *t, struct memo__httpd_request *r)
 {
     struct delayed *d = calloc(1, sizeof(*d));
+    if (d && !enter(t, r, &d->in)) {
+        free(d);
+        return;
+    }
     int64_t takes = WORK_LEAST + memo__draw_below(memo__draw_next(&t->draws), WORK_SPREAD) + (int64_t)t->delay_ms * MEMO__MS;
     if (!d || memo__timer_start(t->loop, &d->timer, memo__after(memo__loop_now(t->loop), takes), on_delay_over, d) != MEMO_OK) {
+        if (d)
+            memo_inbound_leave(&d->in, NULL);
         free(d);
         memo__httpd_reply_text(r, 500, "text/plain", "no memory\n");
         return;

@@ -9,6 +9,7 @@ Suite *suite_call_plan(void);
 Suite *suite_call_governor(void);
 Suite *suite_call_call(void);
 Suite *suite_call_explain(void);
+Suite *suite_call_inbound(void);
 
 int main(void)
 {
@@ -18,6 +19,7 @@ int main(void)
     srunner_add_suite(runner, suite_call_governor());
     srunner_add_suite(runner, suite_call_call());
     srunner_add_suite(runner, suite_call_explain());
+    srunner_add_suite(runner, suite_call_inbound());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -156,17 +156,23 @@ END_TEST
 
 START_TEST(test_the_parents_trace_and_time)
 {
-    const memo_header in[] = { { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 0, 0 }, { "x-envoy-expected-rq-timeout-ms", "700", 0, 0 } };
+    const memo_header in[] = { { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", 0, 0 },
+                               { "x-envoy-expected-rq-timeout-ms", "700", 0, 0 },
+                               { "tracestate", "congo=t61rcWkgMzE", 0, 0 } };
     memo_context x = MEMO_INIT(memo_context);
     memo_http_request q = MEMO_INIT(memo_http_request);
     memo_http_reply reply = MEMO_INIT(memo_http_reply);
     peer_start(&peer, "127.0.0.1", serve_text, OK);
     open_at(NULL, NULL, NULL, peer.port, 0);
-    ck_assert_int_eq(memo_context_extract(&x, in, 2), MEMO_OK);
+    ck_assert_int_eq(memo_context_extract(&x, in, 3), MEMO_OK);
+    ck_assert_int_eq(memo_context_set_baggage(&x, "tenant", "blue"), MEMO_OK);
     q.parent = &x;
     ck_assert_int_eq(memo_http_perform(service, &q, &reply, NULL), MEMO_OK);
     ck_assert(told("\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-"));
     ck_assert(!told("b7ad6b7169203331"));
+    ck_assert(told("-00\r\n")); /* not sampled stays not sampled */
+    ck_assert(told("\r\ntracestate: congo=t61rcWkgMzE\r\n"));
+    ck_assert(told("\r\nbaggage: tenant=blue\r\n"));
     const char *left = strcasestr(peer.last, "x-envoy-expected-rq-timeout-ms: ");
     ck_assert_ptr_nonnull(left);
     ck_assert_int_le(atoi(left + 32), 700);

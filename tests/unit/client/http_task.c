@@ -98,6 +98,34 @@ START_TEST(called_back)
 }
 END_TEST
 
+/* The context is copied: the request that it came with may be over before the call is sent. */
+START_TEST(made_for_a_request)
+{
+    const memo_header in[] = { { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", 0, 0 },
+                               { "tracestate", "congo=t61rcWkgMzE", 0, 0 }, { "baggage", "tenant=blue,secret=x", 0, 0 } };
+    struct heard h = { .status = -1 };
+    memo_inbound i = MEMO_INIT(memo_inbound);
+    memo_inbound_facts f = MEMO_INIT(memo_inbound_facts);
+    memo_http_request q = MEMO_INIT(memo_http_request);
+    begin(serve_text, OK, NULL, "baggage_keys", "tenant");
+    f.headers = in;
+    f.headers_count = 3;
+    ck_assert_int_eq(memo_inbound_enter(&i, client, &f), MEMO_OK);
+    q.parent = &i.context;
+    ck_assert_int_eq(memo_http_submit(service, &q, hear, &h, NULL, NULL), MEMO_OK);
+    memo_inbound_leave(&i, NULL);
+    memset(&i, 'x', sizeof i);
+    sem_wait(&over);
+    pthread_mutex_lock(&peer.lock);
+    ck_assert_ptr_nonnull(strcasestr(peer.last, "\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-"));
+    ck_assert_ptr_nonnull(strstr(peer.last, "-00\r\n")); /* not sampled stays not sampled */
+    ck_assert_ptr_nonnull(strcasestr(peer.last, "\r\ntracestate: congo=t61rcWkgMzE\r\n"));
+    ck_assert_ptr_nonnull(strcasestr(peer.last, "\r\nbaggage: tenant=blue\r\n"));
+    pthread_mutex_unlock(&peer.lock);
+    finish();
+}
+END_TEST
+
 START_TEST(a_reply_that_is_kept)
 {
     struct heard h = { .keep = true };
@@ -351,6 +379,7 @@ Suite *suite_client_http_task(void)
     TCase *t = tcase_create("tasks");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, called_back);
+    tcase_add_test(t, made_for_a_request);
     tcase_add_test(t, a_reply_that_is_kept);
     tcase_add_test(t, many_at_once);
     tcase_add_test(t, taken);

@@ -26,7 +26,7 @@ END_TEST
 
 START_TEST(versions)
 {
-    static const char *const have[] = { "http", "tls", "dns", "file", "static", "explain" };
+    static const char *const have[] = { "http", "tls", "dns", "file", "static", "explain", "inbound" };
     ck_assert_uint_eq(memo_version_number(), MEMO_VERSION_NUMBER);
     for (size_t i = 0; i < sizeof have / sizeof *have; i++)
         ck_assert_int_eq(memo_version_has(have[i]), 1);

@@ -11,6 +11,7 @@ Suite *suite_client_events(void);
 Suite *suite_client_host(void);
 Suite *suite_client_http(void);
 Suite *suite_client_http_task(void);
+Suite *suite_client_inbound(void);
 Suite *suite_client_info(void);
 Suite *suite_client_metrics(void);
 Suite *suite_client_registration(void);
@@ -52,6 +53,7 @@ int main(void)
     srunner_add_suite(r, suite_client_host());
     srunner_add_suite(r, suite_client_http());
     srunner_add_suite(r, suite_client_http_task());
+    srunner_add_suite(r, suite_client_inbound());
     srunner_add_suite(r, suite_client_info());
     srunner_add_suite(r, suite_client_metrics());
     srunner_add_suite(r, suite_client_registration());

@@ -61,7 +61,7 @@ static void walk(struct memo__writer *w, const struct memo__json_node *object, c
         ck_assert(memo__text_copy(name, sizeof name, memo__json_key(j, p)));
         snprintf(full, sizeof full, "%s%s%s", path, path[0] ? "." : "", name);
         visit(w, full, p);
-        bool told = strcmp(name, "defaults") == 0 || strcmp(name, "services") == 0 ||
+        bool told = strcmp(name, "defaults") == 0 || strcmp(name, "services") == 0 || (strcmp(path, "inbound") == 0 && strcmp(name, "shed") != 0) ||
                     (strcmp(path, "routes") == 0 && (strcmp(name, "retry") == 0 || strcmp(name, "breaker") == 0 || strcmp(name, "limits") == 0));
         if (deeper && !told)
             walk(w, deeper, full, visit);
@@ -109,6 +109,7 @@ static void manual(struct memo__writer *w)
         "An unknown key is a warning, unless \\fBrequire\\fR names it. At most 1 MiB.\n"
         ".SH DOCUMENT\n");
     walk(w, memo__json_root(j), "", in_the_manual);
+    memo__put_text(w, ".PP\nKeys of \\fBinbound.limits\\fR and \\fBinbound.concurrency\\fR are those of a service, below.\n");
     memo__put_text(w, ".SH SERVICES AND DEFAULTS\nThe keys of a service. \\fBdefaults\\fR have the same, save \\fBmode\\fR and \\fBroutes\\fR.\n");
     walk(w, schema_inside(j, member(member(memo__json_root(j), "properties"), "services")), "", in_the_manual);
     memo__put_text(w,
@@ -158,6 +159,9 @@ static void table(struct memo__writer *w)
         "nothing like it. What each key means is in memo-rules(5) and in [rules.schema.json](rules.schema.json), which editors read; recipes are in [rules.md](rules.md).\n\n"
         "| key | range | default | gRPC service config | Resilience4j | Envoy | Sentinel |\n|---|---|---|---|---|---|---|\n");
     walk(w, schema_inside(j, member(member(memo__json_root(j), "properties"), "services")), "", in_the_table);
+    memo__put_text(w, "\nKeys of `inbound`, for what a process receives; `limits` and `concurrency` as above:\n\n"
+        "| key | range | default | gRPC service config | Resilience4j | Envoy | Sentinel |\n|---|---|---|---|---|---|---|\n");
+    walk(w, schema_inside(j, member(member(memo__json_root(j), "properties"), "inbound")), "inbound", in_the_table);
 }
 
 void rules_docs_agree(void)

@@ -13,6 +13,7 @@ Suite *suite_policy_outlier(void);
 Suite *suite_policy_retry(void);
 Suite *suite_policy_route(void);
 Suite *suite_policy_gate(void);
+Suite *suite_policy_shed(void);
 Suite *suite_policy_threads(void);
 
 int main(void)
@@ -27,6 +28,7 @@ int main(void)
     srunner_add_suite(runner, suite_policy_retry());
     srunner_add_suite(runner, suite_policy_route());
     srunner_add_suite(runner, suite_policy_gate());
+    srunner_add_suite(runner, suite_policy_shed());
     srunner_add_suite(runner, suite_policy_threads());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -15,6 +15,7 @@
 #include "policy/fleet.h"
 #include "policy/outlier.c"
 #include "policy/retry.c"
+#include "policy/shed.c"
 #include "story.h"
 
 static struct memo__breaker b LINE_ALIGNED;
@@ -601,6 +602,29 @@ START_TEST(two_are_the_soonest)
 }
 END_TEST
 
+/* Two whose requests end with the window: one of them looks. */
+static struct memo__shed sh LINE_ALIGNED;
+static unsigned char shed_block[4 * MEMO__SHED_PART] LINE_ALIGNED;
+static const struct memo__striped shed_parts = { shed_block, MEMO__SHED_PART, 4 };
+static const struct memo__shed_rule shed_rule = { .on = true, .min = 1, .max = 10, .slowdown = 2000, .window = S, .probe_every = 30 * S };
+
+static void other_looks(void) { count += memo__shed_look(&sh, &shed_parts, &shed_rule, now); }
+
+START_TEST(two_look)
+{
+    memo__shed_init(&sh, &shed_parts, &shed_rule);
+    ck_assert(!memo__shed_look(&sh, &shed_parts, &shed_rule, now));
+    for (int i = 0; i < 20; i++)
+        memo__shed_learn(&sh, &shed_parts, alone(0), &shed_rule, now, MS);
+    now += S;
+    between(other_looks, 0);
+    ck_assert(!memo__shed_look(&sh, &shed_parts, &shed_rule, now));
+    came();
+    ck_assert_int_eq(count, 1);
+    ck_assert_int_eq(sh.best, MS);
+}
+END_TEST
+
 static Suite *suite_policy_races(void)
 {
     Suite *s = suite_create("policy/races");
@@ -630,6 +654,7 @@ static Suite *suite_policy_races(void)
     tcase_add_test(t, two_eject_one_that_was_due);
     tcase_add_test(t, two_sweep);
     tcase_add_test(t, two_are_the_soonest);
+    tcase_add_test(t, two_look);
     suite_add_tcase(s, t);
     return s;
 }

@@ -136,6 +136,127 @@ START_TEST(never_initialised)
 }
 END_TEST
 
+#define S(n) "k" #n "=" "0123456789012345678901234567890123456789012345678901234567890123456789" /* 73 bytes */
+
+/* What is carried goes out as it came; who has no trace has no tracestate; each may have half of the room. */
+static const struct { memo_header h[4]; uint32_t count; const char *keys, *state, *baggage; } carrying[] = {
+    { { H("traceparent", GOOD), H("tracestate", "a=1,b=2") }, 2, "", "a=1,b=2", "" },
+    { { H("traceparent", GOOD), H("TraceState", " a=1 "), H("tracestate", "b=2") }, 3, "", "a=1,b=2", "" },
+    { { H("tracestate", "a=1") }, 1, "", "", "" },
+    { { H("traceparent", "00-bad"), H("tracestate", "a=1") }, 2, "", "", "" },
+    { { H("traceparent", GOOD), H("tracestate", "a=1"), H("traceparent", GOOD) }, 3, "", "", "" },
+    { { H("traceparent", GOOD), H("tracestate", "A=1"), H("baggage", "t=1") }, 3, "t", "", "t=1" },
+    { { H("baggage", "t=1,u=2"), H("Baggage", "v=3") }, 2, "t v", "", "" },
+    { { H("baggage", "t=1,u=2"), H("Baggage", "v=3") }, 2, "t,v", "", "t=1,v=3" },
+    { { H("baggage", "t=1") }, 1, "", "", "" },
+    { { H("traceparent", GOOD), H("tracestate", S(0) "," S(1)), H("baggage", S(2)) }, 3, "*", S(0), S(2) },
+    { { H("traceparent", GOOD), H("tracestate", S(0)), H("baggage", S(1) "," S(2)) }, 3, "*", S(0), S(1) },
+    { { H("traceparent", GOOD), H("tracestate", S(0) "," S(1)), H("baggage", S(2) "," S(3)) }, 3, "*", S(0), S(2) },
+    { { H("traceparent", GOOD), H("tracestate", "a=1"), H("baggage", S(0) "," S(1)) }, 3, "*", "a=1", S(0) "," S(1) },
+    { { H("traceparent", GOOD), H("tracestate", S(0) "," S(1)), H("baggage", "a=1") }, 3, "*", S(0) "," S(1), "a=1" },
+};
+
+START_TEST(carried)
+{
+    memo_context x = { .size = sizeof x };
+    memo_header out[2];
+    char buf[256], all[384];
+    uint32_t count = 7;
+    struct memo__extraction e = { .into = memo__context_init(&x), .now = NOW, .keys = memo__text_of(carrying[_i].keys) };
+    for (uint32_t i = 0; i < carrying[_i].count; i++)
+        memo__extraction_take(&e, memo__text_of(carrying[_i].h[i].name), memo__text_of(carrying[_i].h[i].value));
+    memo__extraction_end(&e);
+    ck_assert_int_eq(memo__context_inject_carried(&x, buf, sizeof buf, out, 2, &count), MEMO_OK);
+    uint32_t i = 0;
+    if (carrying[_i].state[0]) {
+        ck_assert_str_eq(out[i].name, "tracestate");
+        ck_assert_uint_eq(out[i].value_bytes, strlen(carrying[_i].state));
+        ck_assert_str_eq(out[i++].value, carrying[_i].state);
+    }
+    if (carrying[_i].baggage[0]) {
+        ck_assert_str_eq(out[i].name, "baggage");
+        ck_assert_str_eq(out[i++].value, carrying[_i].baggage);
+    }
+    ck_assert_uint_eq(count, i);
+    memo_header four[4];
+    ck_assert_int_eq(memo__context_inject(&x, NOW, all, sizeof all, four, 4, &count), MEMO_OK);
+    ck_assert_uint_eq(count, i + (memo__context_of(&x)->trace.present ? 1 : 0));
+    if (!i)
+        return;
+    ck_assert_str_eq(four[count - 1].value, out[i - 1].value);
+    ck_assert_int_eq(memo__context_inject_carried(&x, buf, sizeof buf, out, i - 1, &count), MEMO_E_TRUNCATED);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(memo__context_inject_carried(&x, buf, 3, out, 2, &count), MEMO_E_TRUNCATED);
+    ck_assert_int_eq(memo__context_inject(&x, NOW, all, 58, four, 4, &count), carrying[_i].h[0].name[0] == 'b' ? MEMO_OK : MEMO_E_TRUNCATED);
+}
+END_TEST
+
+/* More headers of one name than anybody sends are as none. */
+START_TEST(too_many_of_a_name)
+{
+    memo_context x = { .size = sizeof x };
+    memo_header h[6] = { H("traceparent", GOOD), H("tracestate", "a=1"), H("tracestate", "b=1"), H("tracestate", "c=1"), H("tracestate", "d=1"),
+                         H("tracestate", "e=1") }, out[2];
+    char buf[256];
+    uint32_t count;
+    ck_assert_int_eq(memo__context_extract(&x, h, 5, NOW), MEMO_OK);
+    ck_assert_int_eq(memo__context_inject_carried(&x, buf, sizeof buf, out, 2, &count), MEMO_OK);
+    ck_assert_str_eq(out[0].value, "a=1,b=1,c=1,d=1");
+    ck_assert_int_eq(memo__context_extract(&x, h, 6, NOW), MEMO_OK);
+    ck_assert_int_eq(memo__context_inject_carried(&x, buf, sizeof buf, out, 2, &count), MEMO_OK);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+START_TEST(baggage_by_hand)
+{
+    memo_context x = { .size = sizeof x }, wrong = { .size = 8 };
+    memo_header out[2];
+    char buf[256], value[8] = "?", large[256];
+    uint32_t count;
+    size_t need = 0;
+    ck_assert_int_eq(memo__context_get_baggage(&x, "a", value, sizeof value, &need), MEMO_E_STATE);
+    ck_assert_str_eq(value, "");
+    ck_assert_int_eq(memo__context_set_baggage(&x, "a", "x y"), MEMO_OK);
+    ck_assert_int_eq(memo__context_get_baggage(&x, "a", value, sizeof value, &need), MEMO_OK);
+    ck_assert_str_eq(value, "x y");
+    ck_assert_uint_eq(need, 4);
+    ck_assert_int_eq(memo__context_get_baggage(&x, "a", value, 2, NULL), MEMO_E_TRUNCATED);
+    ck_assert_str_eq(value, "x");
+    ck_assert_int_eq(memo__context_inject_carried(&x, buf, sizeof buf, out, 2, &count), MEMO_OK);
+    ck_assert_str_eq(out[0].value, "a=x%20y");
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    ck_assert_int_eq(memo__context_set_baggage(&x, "b", large), MEMO_E_TRUNCATED);
+    ck_assert_int_eq(memo__context_set_baggage(&x, "a b", "1"), MEMO_E_ARGUMENT);
+    ck_assert_int_eq(memo__context_set_baggage(&x, "a", NULL), MEMO_OK);
+    ck_assert_int_eq(memo__context_get_baggage(&x, "a", NULL, 0, NULL), MEMO_E_STATE);
+    ck_assert_int_eq(memo__context_set_baggage(NULL, "a", "1"), MEMO_E_ARGUMENT);
+    ck_assert_int_eq(memo__context_set_baggage(&wrong, "a", "1"), MEMO_E_ARGUMENT);
+    ck_assert_int_eq(memo__context_set_baggage(&x, NULL, "1"), MEMO_E_ARGUMENT);
+    ck_assert_int_eq(memo__context_get_baggage(NULL, "a", value, 8, NULL), MEMO_E_ARGUMENT);
+    ck_assert_int_eq(memo__context_get_baggage(&x, NULL, value, 8, NULL), MEMO_E_ARGUMENT);
+    ck_assert_int_eq(memo__context_get_baggage(&x, "a", NULL, 8, NULL), MEMO_E_ARGUMENT);
+    ck_assert_int_eq(memo__context_inject_carried(NULL, buf, sizeof buf, out, 2, &count), MEMO_E_ARGUMENT);
+    memo_context never = { .size = sizeof never };
+    ck_assert_int_eq(memo__context_inject_carried(&never, buf, sizeof buf, out, 2, &count), MEMO_OK);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+/* What was not sampled stays so. */
+START_TEST(sampled_as_it_came)
+{
+    memo_context x = { .size = sizeof x };
+    memo_header in = H("traceparent", OTHER), out[2];
+    char buf[128];
+    uint32_t count;
+    ck_assert_int_eq(memo__context_extract(&x, &in, 1, NOW), MEMO_OK);
+    ck_assert_int_eq(memo__context_inject(&x, NOW, buf, sizeof buf, out, 2, &count), MEMO_OK);
+    ck_assert_str_eq(out[0].value, OTHER);
+}
+END_TEST
+
 /* Extracting again forgets what was there. */
 START_TEST(used_twice)
 {
@@ -160,6 +281,10 @@ Suite *suite_telemetry_context(void)
     tcase_add_test(c, time_alone_and_nothing_at_all);
     tcase_add_test(c, never_initialised);
     tcase_add_test(c, used_twice);
+    tcase_add_loop_test(c, carried, 0, (int)(sizeof carrying / sizeof carrying[0]));
+    tcase_add_test(c, too_many_of_a_name);
+    tcase_add_test(c, baggage_by_hand);
+    tcase_add_test(c, sampled_as_it_came);
     suite_add_tcase(s, c);
     return s;
 }

@@ -8,7 +8,7 @@ import java.util.function.UnaryOperator;
 
 /** Trace and deadline of the work at hand: from the inbound request to the calls made for it. For one thread at a time. */
 public final class Context {
-    private static final String[] READ = {"traceparent", "x-envoy-expected-rq-timeout-ms"};
+    private static final String[] READ = {"traceparent", "tracestate", "x-envoy-expected-rq-timeout-ms"};
 
     final Block block = Block.struct(Layout.CONTEXT_BYTES);
 
@@ -34,9 +34,9 @@ public final class Context {
 
     /** The headers as they would go out now. */
     public Map<String, String> inject() {
-        Block b = new Block(Headers.BYTES + 8 + 256);
+        Block b = new Block(Headers.BYTES + 8 + 512);
         int text = Headers.BYTES + 8;
-        Memo.check(Native.contextInject(block.address, b.address + text, 256, b.address, Headers.MAX, b.address + Headers.BYTES), null);
+        Memo.check(Native.contextInject(block.address, b.address + text, 512, b.address, Headers.MAX, b.address + Headers.BYTES), null);
         Map<String, String> map = Headers.read(b, 0, b.bytes.getInt(Headers.BYTES));
         b.keep();
         block.keep();
