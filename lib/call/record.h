@@ -75,8 +75,8 @@ struct memo__record {
     uint8_t why, why_route, why_want; /* the first route that was not taken */
     uint8_t view_state, subset, probe;
     uint8_t hashed;                 /* MEMO__HASHED_... */
-    uint8_t inbound;                /* not a call: a request that this process received, and refused */
-    uint8_t stopped;                /* admitted, and then there was no (further) attempt to make: status says why */
+    uint8_t inbound : 1;            /* not a call: a request that this process received, and refused */
+    uint8_t stopped : 1;            /* admitted, and then there was no (further) attempt to make: status says why */
     char method_text[MEMO__RECORD_METHOD];
     char path[MEMO__RECORD_PATH];
     union {                         /* from here on nothing is cleared when a call begins: who has not written does not read */
