@@ -38,7 +38,8 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     if (!c)
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for a client");
     c->alloc = a;
-    c->host = &memo__host_linux;
+    c->host = memo__host_default;
+    c->transport = memo__transport_default;
     c->events.fd = -1;
     c->owner.rules.dir = -1;
     c->shared.lines_end = &c->shared.lines;
@@ -108,7 +109,7 @@ static void on_sweep(struct memo__timer *t, void *user)
     struct memo__engine *g = memo__turn_take();
     memo__http_pool_sweep(c->http, memo__loop_now(g->loop));
     if (c->owner.async)
-        memo__http_async_sweep(c->owner.async, memo__loop_now(g->loop));
+        c->transport->sweep(c->owner.async, memo__loop_now(g->loop));
     (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), SWEEP_EVERY), on_sweep, c);
     memo__turn_drop();
 }

@@ -12,6 +12,7 @@
 #include "model/settings.h"
 #include "net/http.h"
 #include "net/http_async.h"
+#include "net/transport.h"
 #include "sources/dirwatch.h"
 #include "sources/watch.h"
 
@@ -64,6 +65,7 @@ struct memo_client {
     struct memo__settings settings;                    /* fixed at start */
     struct memo__world world;                          /* what the call room sees of us */
     struct memo__http_pool *http;                      /* any thread */
+    const struct memo__transport *transport;           /* fixed at birth */
     struct memo__loop *loop;                           /* the engine's; fixed at start */
     struct memo__events events;                        /* any thread */
     int32_t log_level;                                 /* relaxed */
