@@ -142,6 +142,8 @@ const struct memo__host memo__host_linux = {
     .notify_open = linux_notify_open, .notify_add = linux_notify_add, .notify_remove = linux_notify_remove,
 };
 
+const struct memo__host *memo__host_default = &memo__host_linux;
+
 int memo__write_all(const struct memo__host *h, int fd, const void *bytes, size_t n, int64_t at)
 {
     for (size_t done = 0; done < n;) {

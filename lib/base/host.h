@@ -42,6 +42,8 @@ struct memo__host {
 };
 
 extern const struct memo__host memo__host_linux;
+/* that clients and the engine are born with: the machine; a simulation puts its own here, before the first client */
+extern const struct memo__host *memo__host_default;
 
 /* The machine's own clocks are read in line: decisions do it three times a call. */
 static inline memo__instant memo__now(const struct memo__host *h)

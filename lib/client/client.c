@@ -38,7 +38,8 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     if (!c)
         return memo__fail(e, MEMO_E_NO_MEMORY, "no memory for a client");
     c->alloc = a;
-    c->host = &memo__host_linux;
+    c->host = memo__host_default;
+    c->transport = memo__transport_default;
     c->events.fd = -1;
     c->shared.lines_end = &c->shared.lines;
     c->shared.ended_end = &c->shared.ended;
@@ -107,7 +108,7 @@ static void on_sweep(struct memo__timer *t, void *user)
     struct memo__engine *g = memo__turn_take();
     memo__http_pool_sweep(c->http, memo__loop_now(g->loop));
     if (c->owner.async)
-        memo__http_async_sweep(c->owner.async, memo__loop_now(g->loop));
+        c->transport->sweep(c->owner.async, memo__loop_now(g->loop));
     (void)memo__timer_start(g->loop, t, memo__after(memo__loop_now(g->loop), SWEEP_EVERY), on_sweep, c);
     memo__turn_drop();
 }
@@ -170,8 +171,8 @@ struct memo__document_ground memo__client_ground(memo_client *c, struct memo__en
 {
     const struct memo__settings *s = &c->settings;
     return (struct memo__document_ground){
-        .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .dns = g->dns, .http = c->http, .async = &c->owner.async,
-        .kind = kind, .bad = bad, .most = most,
+        .alloc = &c->alloc, .host = c->host, .loop = g->loop, .dirs = g->dirs, .dns = g->dns, .http = c->http, .transport = c->transport,
+        .async = &c->owner.async, .kind = kind, .bad = bad, .most = most,
         .cache_on = memo__setting_bool(s, MEMO__SETTING_CACHE),
         .cache_dir = memo__setting_text(s, MEMO__SETTING_CACHE_DIR),
         .cache_max_age = memo__setting_ns(s, MEMO__SETTING_CACHE_MAX_AGE),
@@ -223,7 +224,7 @@ static void close_all(memo_client *c)
     memo__inbound_close(c);
     memo__rules_close(c);
     memo__config_close(c);
-    memo__http_async_free(c->owner.async); /* tasks and sources have let go of it */
+    c->transport->end(c->owner.async); /* tasks and sources have let go of it */
     c->owner.async = NULL;
     memo__watch_close(c->owner.watch);
     c->owner.watch = NULL;

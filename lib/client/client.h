@@ -14,6 +14,7 @@
 #include "model/settings.h"
 #include "net/http.h"
 #include "net/http_async.h"
+#include "net/transport.h"
 #include "sources/dirwatch.h"
 #include "sources/document.h"
 #include "sources/watch.h"
@@ -83,6 +84,7 @@ struct memo_client {
     struct memo__world world;                          /* what the call room sees of us */
     struct memo__governor inbound;                     /* of what we receive; plan NULL: not started */
     struct memo__http_pool *http;                      /* any thread */
+    const struct memo__transport *transport;           /* fixed at birth */
     struct memo__loop *loop;                           /* the engine's; fixed at start */
     struct memo__events events;                        /* any thread */
     int32_t log_level;                                 /* relaxed */

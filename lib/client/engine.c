@@ -244,7 +244,7 @@ static memo_status engine_new(struct memo__engine **out)
     if (!g)
         return s;
     g->alloc = a;
-    g->host = &memo__host_linux;
+    g->host = memo__host_default;
     if ((s = memo__loop_new(&g->alloc, g->host, &g->loop)) != MEMO_OK ||
         (s = memo__dirwatch_new(&g->alloc, g->host, g->loop, &g->dirs)) != MEMO_OK ||
         (s = memo__dns_new(&g->alloc, g->host, g->loop, NULL, &g->dns)) != MEMO_OK) {

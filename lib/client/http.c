@@ -153,7 +153,7 @@ static memo_status attempts(memo_client *c, memo_call *k, const memo_http_reques
         answer->http_status = 0;
         struct memo__http_sending sending;
         if ((s = memo__http_sending(c, k, q, &a, &sending)) == MEMO_OK)
-            s = memo__http_exchange(c->http, &sending.to, &sending.send, answer);
+            s = c->transport->exchange(c->http, &sending.to, &sending.send, answer);
         if (s == MEMO_E_ARGUMENT)
             return memo__fail(e, s, "%s", answer->error);
         memo_outcome o = memo__http_outcome(answer);

@@ -109,7 +109,7 @@ static void not_sent(memo_http_task *t, memo_status s)
 
 static memo_status async_of(memo_client *c)
 {
-    return c->owner.async ? MEMO_OK : memo__http_async_new(c->http, c->loop, &c->owner.async);
+    return c->owner.async ? MEMO_OK : c->transport->begin(c->http, c->loop, &c->owner.async);
 }
 
 static void fly(memo_http_task *t)
@@ -121,7 +121,7 @@ static void fly(memo_http_task *t)
     if (s == MEMO_OK)
         s = memo__http_sending(c, &t->keep->call, &t->q, &t->attempt, &sending);
     if (s == MEMO_OK)
-        s = memo__http_start(c->owner.async, &t->run, &sending.to, &sending.send, &t->keep->answer, on_exchanged, t);
+        s = c->transport->start(c->owner.async, &t->run, &sending.to, &sending.send, &t->keep->answer, on_exchanged, t);
     if (s != MEMO_OK)
         not_sent(t, s);
 }
@@ -158,7 +158,7 @@ static void stop(memo_http_task *t)
         return;
     memo__timer_stop(t->client->loop, &t->pause);
     if (t->run.wire)
-        memo__http_abort(&t->run);
+        t->client->transport->abort(&t->run);
     t->keep->answer.kind = MEMO_OUTCOME_CANCELLED;
     not_sent(t, MEMO_E_CANCELLED);
 }
@@ -278,8 +278,8 @@ void memo__tasks_after_fork(memo_client *c)
     c->shared.finished = NULL;
     c->shared.finished_end = &c->shared.finished;
     c->shared.finished_count = 0;
-    if (c->owner.async && memo__http_async_after_fork(c->owner.async) != MEMO_OK) {
-        memo__http_async_free(c->owner.async);
+    if (c->owner.async && c->transport->after_fork(c->owner.async) != MEMO_OK) {
+        c->transport->end(c->owner.async);
         c->owner.async = NULL; /* the next one that is submitted tries again */
     }
 }

@@ -373,6 +373,33 @@ const char *memo__http_answer_get(const struct memo__http_answer *r, const char 
     return NULL;
 }
 
+memo_status memo__http_answer_set(struct memo__http_pool *p, struct memo__http_answer *r, int32_t http_status, struct memo__text head,
+                                  struct memo__text body)
+{
+    size_t room = head.n + body.n + 1;
+    if (room > r->keep.room) {
+        char *block = memo__resize(&p->alloc, r->keep.block, room);
+        if (!block)
+            return MEMO_E_NO_MEMORY;
+        r->keep.block = block;
+        r->keep.room = room;
+    }
+    memo__http_answer_clear(r);
+    if (head.n)
+        memcpy(r->keep.block, head.at, head.n);
+    if (body.n)
+        memcpy(r->keep.block + head.n, body.at, body.n);
+    r->keep.block[room - 1] = '\0';
+    r->keep.head = head.n;
+    r->keep.used = room - 1;
+    r->body = r->keep.block + head.n;
+    r->body_bytes = body.n;
+    r->kind = MEMO_OUTCOME_REPLIED;
+    r->http_status = http_status;
+    r->sent = true;
+    return MEMO_OK;
+}
+
 void memo__http_answer_fini(struct memo__http_pool *p, struct memo__http_answer *r)
 {
     memo__drop(&p->alloc, r->keep.block);

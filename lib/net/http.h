@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/host.h"
 #include "base/instant.h"
+#include "base/text.h"
 
 struct memo__http_pool;
 
@@ -79,6 +80,9 @@ void memo__http_pool_stats(struct memo__http_pool *p, struct memo__http_stats *o
 memo_status memo__http_exchange(struct memo__http_pool *p, const struct memo__http_target *t, const struct memo__http_send *s, struct memo__http_answer *out);
 /* The first header of that name, in any case; NULL if there is none. Borrowed from the answer. */
 const char *memo__http_answer_get(const struct memo__http_answer *r, const char *name);
+/* For a transport beside libcurl: this is the answer. head: name NUL value NUL ... MEMO_OK, or MEMO_E_NO_MEMORY: it is as it was. */
+memo_status memo__http_answer_set(struct memo__http_pool *p, struct memo__http_answer *r, int32_t http_status, struct memo__text head,
+                                  struct memo__text body);
 void memo__http_answer_fini(struct memo__http_pool *p, struct memo__http_answer *r);
 
 /* What a caller may send; rejects, never repairs. MEMO_OK or MEMO_E_ARGUMENT. Names are tokens (RFC 9110 section 5.6.2); values have no CR, LF, NUL or other control byte;

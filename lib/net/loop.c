@@ -187,6 +187,8 @@ static memo__instant earliest(const struct memo__loop *l)
     return l->timers ? l->heap[1]->at : MEMO__NEVER;
 }
 
+memo__instant memo__loop_due(const struct memo__loop *l) { return earliest(l); }
+
 /* The timerfd is set by a span, not by a point in time: a simulated clock is not the kernel's. */
 static void arm(struct memo__loop *l)
 {

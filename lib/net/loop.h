@@ -30,6 +30,9 @@ int memo__loop_fd(const struct memo__loop *l);          /* the epoll descriptor:
 memo__instant memo__loop_now(const struct memo__loop *l);  /* monotonic, refreshed once a turn */
 const struct memo__host *memo__loop_host(const struct memo__loop *l);
 
+/* when its earliest timer is due; MEMO__NEVER: there is none. For who keeps the clock himself */
+memo__instant memo__loop_due(const struct memo__loop *l);
+
 /* One turn: waits at most max_wait ns (0: not at all; MEMO__NEVER: until something happens), then runs posts, due timers and ready descriptors. */
 int32_t memo__loop_step(struct memo__loop *l, int64_t max_wait);
 

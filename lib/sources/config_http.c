@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "net/dns.h"
-#include "net/http_async.h"
+#include "net/transport.h"
 #include "sources/document.h"
 
 #define ADDRESSES_MOST 8u
@@ -161,9 +161,9 @@ static void ask(struct http_document *h)
     } else {
         h->asked_tag[0] = '\0';
     }
-    memo_status s = *g->async ? MEMO_OK : memo__http_async_new(g->http, g->loop, g->async);
+    memo_status s = *g->async ? MEMO_OK : g->transport->begin(g->http, g->loop, g->async);
     if (s == MEMO_OK)
-        s = memo__http_start(*g->async, &h->run, &t, &send, &h->answer, on_answer, h);
+        s = g->transport->start(*g->async, &h->run, &t, &send, &h->answer, on_answer, h);
     if (s != MEMO_OK)
         failed(h, s, 0, memo__status_name(s));
 }
@@ -198,7 +198,7 @@ static void on_time(struct memo__timer *t, void *user)
         return;
     }
     if (h->doing == ASKING) {
-        memo__http_abort(&h->run);
+        g->transport->abort(&h->run);
         failed(h, MEMO_E_TIMEOUT, 0, "did not answer in time");
         return;
     }
@@ -234,7 +234,7 @@ static void http_close(struct memo__document *d)
     memo__timer_stop(g.loop, &h->timer);
     memo__dns_cancel(h->query);
     if (h->doing == ASKING)
-        memo__http_abort(&h->run);
+        g.transport->abort(&h->run);
     memo__http_answer_fini(g.http, &h->answer);
     memo__document_fini(d);
     memo__drop(g.alloc, h);

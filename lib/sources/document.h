@@ -26,6 +26,7 @@ struct memo__document;
 struct memo__dns;         /* net/dns.h */
 struct memo__http_pool;   /* net/http.h */
 struct memo__http_async;  /* net/http_async.h */
+struct memo__transport;   /* net/transport.h */
 
 #define MEMO__DOCUMENT_MOST (4u << 20)  /* bytes of a text, at most */
 #define MEMO__DOCUMENT_TAG 256          /* bytes of an etag, with the NUL; a longer one is not used */
@@ -46,6 +47,7 @@ struct memo__document_ground {
     /* Of http(s): */
     struct memo__dns *dns;
     struct memo__http_pool *http;
+    const struct memo__transport *transport;
     struct memo__http_async **async;     /* *async NULL: made here when it is first needed, freed by its owner */
     int64_t interval, timeout;           /* ns between two questions; and for an answer, its name's addresses included */
     int64_t connect_timeout_ms;

@@ -158,9 +158,13 @@ static memo_status write_record(struct memo__file_lease *x, memo_error *e)
     memo_status st = memo__change_begin(&c, &f->store, f->scratch, x->lease->service, true, e);
     if (st != MEMO_OK)
         return st;
-    memo_status there = memo__store_read_record(&f->store, c.dir, x->name, f->scratch, &fd, &file, NULL);
+    memo_status there = memo__store_read_record(&f->store, c.dir, x->name, f->scratch, &fd, &file, e);
     if (fd >= 0)
         (void)f->ground.host->close(f->ground.host->user, fd);
+    if (there != MEMO_OK && there != MEMO_E_UNREACHABLE && there != MEMO_E_PROTOCOL) { /* it could not be read: whose it is, nobody knows */
+        memo__change_end(&c);
+        return there;
+    }
     if (x->token && (there != MEMO_OK || !is_mine(x, r) || r->token != x->token)) {
         memo__change_end(&c);
         return MEMO_E_CANCELLED;

@@ -214,6 +214,6 @@ memo_status memo__place_file(const struct memo__host *h, int dir, const char *na
     if (!why)
         return MEMO_OK;
     (void)h->close(h->user, *fd);
-    *fd = -1;
+    *fd = wrong < 0 ? wrong : -1;
     return memo__fail(e, MEMO_E_IO, "file %s is refused: %s", name, why);
 }

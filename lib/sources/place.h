@@ -33,7 +33,9 @@ memo_status memo__place_open(const struct memo__host *h, const char *path, const
 /* The same for one name in an open place; path: the whole of it, for messages. */
 memo_status memo__place_open_in(const struct memo__host *h, int dir, const char *name, const char *path, const struct memo__place_rule *r, bool create, int *fd,
                                 struct stat *found, memo_error *e);
-/* Opens a file in a place. flags: O_RDONLY, O_RDWR, O_CREAT, O_EXCL; never follows, never waits. MEMO_E_UNREACHABLE: there is none (or, with O_EXCL, there is one). */
+/* Opens a file in a place. flags: O_RDONLY, O_RDWR, O_CREAT, O_EXCL; never follows, never waits. MEMO_E_UNREACHABLE: there is none (or, with O_EXCL,
+ * there is one).
+ * Where it was the system that failed, *fd is its -errno; -1: the file is refused. */
 memo_status memo__place_file(const struct memo__host *h, int dir, const char *name, int flags, const struct memo__place_rule *r, int *fd, struct stat *found, memo_error *e);
 
 /* A negative answer of the host as status and as text. */

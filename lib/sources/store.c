@@ -366,20 +366,36 @@ memo_status memo__store_generation(const struct memo__store *s, int dir, struct 
 
 /* ---- scanning ---- */
 
-static const char *read_line(const struct memo__store *s, int fd, const char *name, const struct stat *file, struct memo__store_scratch *scratch)
+static const char *fault_of(const char *name, int64_t n, struct memo__store_scratch *scratch)
 {
     char expected[MEMO__RECORD_NAME_MOST];
     const char *why = NULL;
-    if (file->st_size > MEMO__RECORD_MOST)
-        return "longer than a record can be";
-    int64_t n = memo__read_all(s->host, fd, scratch->line, (size_t)file->st_size); /* records are never changed in place */
-    if (n < 0)
-        return memo__place_why(n);
     if (memo__record_parse(&scratch->record, (struct memo__text){ scratch->line, (size_t)n }, &why) != MEMO_OK)
         return why;
     if (!memo__record_name(scratch->record.id, expected, sizeof expected) || strcmp(expected, name) != 0)
         return "it stands under the name of another id";
     return NULL;
+}
+
+/* 0, and *why tells what is wrong with the record (NULL: nothing); or -errno: it could not be read, which says nothing about it. */
+static int read_line(const struct memo__store *s, int fd, const char *name, const struct stat *file, struct memo__store_scratch *scratch,
+                     const char **why)
+{
+    *why = "longer than a record can be";
+    if (file->st_size > MEMO__RECORD_MOST)
+        return 0;
+    int64_t n = memo__read_all(s->host, fd, scratch->line, (size_t)file->st_size); /* records are never changed in place */
+    if (n < 0)
+        return (int)n;
+    *why = fault_of(name, n, scratch);
+    return 0;
+}
+
+/* Is it the file's own fault that it cannot be opened? Else the disk failed, or there are no descriptors; and what could not be looked at is neither
+ * there nor not there. */
+static bool is_unfit(int wrong)
+{
+    return wrong == -1 || wrong == -ELOOP || wrong == -EACCES || wrong == -EPERM || wrong == -ENXIO;
 }
 
 struct walk {
@@ -408,9 +424,13 @@ static int walk_one(void *user, const char *name)
         return 0; /* removed since it was listed */
     if (st == MEMO_E_NO_MEMORY)
         return -ENOMEM;
+    if (st != MEMO_OK && !is_unfit(fd))
+        return fd;
     if (st == MEMO_OK) {
-        why = read_line(w->store, fd, name, &file, w->scratch);
+        int wrong = read_line(w->store, fd, name, &file, w->scratch, &why);
         drop(w->store, &fd);
+        if (wrong < 0)
+            return wrong;
     } else {
         why = w->e.message;
     }
@@ -431,16 +451,19 @@ memo_status memo__store_visit_all(const struct memo__store *s, int dir, struct m
 }
 
 /* Which generation do the records show, given that nobody is writing? */
-static uint64_t reached(const struct memo__store *s, int dir, const struct memo__generation *g, uint64_t highest)
+static memo_status reached(const struct memo__store *s, int dir, const struct memo__generation *g, uint64_t highest, uint64_t *out, memo_error *e)
 {
     uint64_t at = highest > g->even ? highest : g->even;
     if (g->busy && g->removing[0]) {
         int fd = s->host->open(s->host->user, dir, g->removing, O_PATH | O_NOFOLLOW, 0);
+        if (fd < 0 && fd != -ENOENT)
+            return memo__fail(e, memo__place_status(fd), "cannot tell whether %s was removed: %s", g->removing, memo__place_why(fd));
         if (fd == -ENOENT && at < g->even + 2)
             at = g->even + 2;
         drop(s, &fd);
     }
-    return at + at % 2;
+    *out = at + at % 2;
+    return MEMO_OK;
 }
 
 /* Without a lock: MEMO_E_TIMEOUT if something moved. */
@@ -475,7 +498,7 @@ static memo_status scan_locked(const struct memo__store *s, int dir, struct memo
     if (st == MEMO_OK)
         st = memo__store_visit_all(s, dir, scratch, visit, user, &highest, e);
     if (st == MEMO_OK)
-        *revision = reached(s, dir, g, highest);
+        st = reached(s, dir, g, highest, revision, e);
     memo__store_unlock(s, lock);
     return st;
 }
@@ -504,10 +527,13 @@ memo_status memo__store_read_record(const struct memo__store *s, int dir, const 
     memo_status st = memo__place_file(s->host, dir, name, O_RDONLY, &s->rule, fd, file, e);
     if (st != MEMO_OK)
         return st;
-    const char *why = read_line(s, *fd, name, file, scratch);
-    if (!why)
+    const char *why;
+    int wrong = read_line(s, *fd, name, file, scratch, &why);
+    if (wrong == 0 && !why)
         return MEMO_OK;
     drop(s, fd);
+    if (wrong < 0)
+        return memo__fail(e, memo__place_status(wrong), "cannot read record %s: %s", name, memo__place_why(wrong));
     return memo__fail(e, MEMO_E_PROTOCOL, "record %s is damaged: %s", name, why);
 }
 
@@ -555,7 +581,9 @@ static memo_status recover(struct memo__change *c, const struct memo__generation
     memo_status st = memo__store_visit_all(c->store, c->dir, c->scratch, NULL, NULL, &highest, e);
     if (st != MEMO_OK)
         return st;
-    c->even = reached(c->store, c->dir, g, highest);
+    st = reached(c->store, c->dir, g, highest, &c->even, e);
+    if (st != MEMO_OK)
+        return st;
     if (strcmp(g->boot, c->store->me.boot) != 0) {
         uint64_t wall = from_wall_clock(c->store->host);
         c->even = c->even + 2 > wall ? c->even + 2 : wall;

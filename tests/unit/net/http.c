@@ -850,6 +850,32 @@ END_TEST
 
 /* ---- what a caller may send ---- */
 
+START_TEST(an_answer_of_another_transport)
+{
+    struct failing f;
+    struct memo__http_pool *p = NULL;
+    struct memo__http_answer a = { 0 };
+    failing_init(&f, 0, false);
+    ck_assert_int_eq(memo__http_pool_new(&f.alloc, &memo__host_linux, NULL, &p, NULL), MEMO_OK);
+    ck_assert_int_eq(memo__http_answer_set(p, &a, 503, MEMO__TEXT("Retry-After\0" "1\0"), MEMO__TEXT("busy")), MEMO_OK);
+    ck_assert_int_eq(a.kind, MEMO_OUTCOME_REPLIED);
+    ck_assert_int_eq(a.http_status, 503);
+    ck_assert_str_eq(a.body, "busy");
+    ck_assert_uint_eq(a.body_bytes, 4);
+    ck_assert_str_eq(memo__http_answer_get(&a, "retry-after"), "1");
+    f.fail_at = f.requests + 1;
+    ck_assert_int_eq(memo__http_answer_set(p, &a, 200, MEMO__TEXT(""), MEMO__TEXT("a body that is longer than what was there before")),
+                     MEMO_E_NO_MEMORY);
+    ck_assert_str_eq(a.body, "busy");
+    ck_assert_int_eq(memo__http_answer_set(p, &a, 204, MEMO__TEXT(""), MEMO__TEXT("")), MEMO_OK);
+    ck_assert_str_eq(a.body, "");
+    ck_assert_ptr_null(memo__http_answer_get(&a, "retry-after"));
+    memo__http_answer_fini(p, &a);
+    memo__http_pool_free(p);
+    failing_done(&f);
+}
+END_TEST
+
 START_TEST(headers_are_checked)
 {
     static const struct { memo_header h; memo_status s; } cases[] = {
@@ -947,6 +973,7 @@ Suite *suite_net_http(void)
     tcase_add_test(t, tls_checks_the_name);
     tcase_add_test(t, a_ca_file_that_is_not_there);
     tcase_add_loop_test(t, without_memory_it_says_so, 0, 2);
+    tcase_add_test(t, an_answer_of_another_transport);
     tcase_add_test(t, headers_are_checked);
     tcase_add_test(t, methods_and_paths_are_checked);
     tcase_add_test(t, a_path_goes_as_it_is);

@@ -69,11 +69,14 @@ static void tick(struct memo__timer *t, void *user)
 START_TEST(a_timer_comes_when_it_is_due)
 {
     struct tick k = { .times = 0 };
+    ck_assert_int_eq(memo__loop_due(loop), MEMO__NEVER);
     ck_assert_int_eq(memo__timer_start(loop, &k.timer, clock_ns + 100, tick, &k), MEMO_OK);
+    ck_assert_int_eq(memo__loop_due(loop), clock_ns + 100);
     turn(99);
     ck_assert_int_eq(k.times, 0);
     turn(1);
     ck_assert_int_eq(k.times, 1);
+    ck_assert_int_eq(memo__loop_due(loop), MEMO__NEVER);
     turn(1000);
     ck_assert_int_eq(k.times, 1);
     ck_assert_ptr_eq(memo__loop_host(loop), &host);

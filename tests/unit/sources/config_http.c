@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "../failing.h"
 #include "net/dns.h"
-#include "net/http_async.h"
+#include "net/transport.h"
 #include "net/httpd.h"
 #include "sources/document.h"
 #include "stage.h"
@@ -118,7 +118,7 @@ static void setup(void)
     (void)snprintf(url, sizeof url, "http://localhost:%u/app.json?x=1", port);
     ground = (struct memo__document_ground){ .alloc = &memo__alloc_libc, .host = &s.host, .loop = s.loop, .kind = "config", .bad = MEMO_E_SETTING,
                                              .most = 64, .cache_on = true,
-                                             .cache_dir = strdup(stage_path(&s, "cache")), .cache_max_age = INT64_MAX, .dns = dns, .http = pool,
+                                             .cache_dir = strdup(stage_path(&s, "cache")), .cache_max_age = INT64_MAX, .dns = dns, .http = pool, .transport = &memo__transport_curl,
                                                  .async = &async, .interval = INTERVAL,
                                              .timeout = 5 * MEMO__S, .connect_timeout_ms = 1000 };
     ck_assert_int_eq(memo__document_open(&ground, url, &sink, &document, NULL), MEMO_OK);

@@ -377,6 +377,33 @@ START_TEST(test_a_damaged_record_is_not_a_removal)
 }
 END_TEST
 
+/* The disk fails, or there are no descriptors: nobody has withdrawn anything, and nobody's id is free. */
+START_TEST(test_a_record_that_cannot_be_read_says_nothing)
+{
+    static struct holder a, b;
+    static struct eye other;
+    int *wrong = _i ? &s.unread : &s.unreadable;
+    struct memo__source_sink sink = eye_sink(&other);
+    holder_init(&a, "todo", "a1", 8080);
+    holder_init(&b, "todo", "a1", 8081);
+    registered(&a);
+    *wrong = _i ? EIO : EMFILE;
+    struct memo__source *late = stage_open(&s, s.url, &sink);
+    ck_assert_int_eq(late->ops->watch(late, "todo"), MEMO_OK);
+    ck_assert_int_eq(late->ops->lease(late, &b.lease), MEMO_OK);
+    UNTIL(&s, other.trouble != MEMO_OK && b.told > 0);
+    ck_assert_uint_eq(other.views, 0);
+    ck_assert_int_eq(b.status, MEMO_E_IO);
+    ck_assert_uint_eq(b.token, 0);
+    *wrong = 0;
+    UNTIL(&s, other.views > 0 && b.status == MEMO_E_STATE);
+    ck_assert_uint_eq(other.view->count, 1);
+    ck_assert_uint_eq(a.lost, 0);
+    late->ops->close(late);
+    eye_close(&other);
+}
+END_TEST
+
 START_TEST(test_unusable_files_in_the_place_of_records)
 {
     static struct holder a;
@@ -916,6 +943,7 @@ Suite *suite_sources_registry_file(void)
     tcase_add_test(t, test_foreign_owner_lives_by_its_heartbeat);
     tcase_add_test(t, test_instances_of_another_boot_are_gone);
     tcase_add_test(t, test_a_damaged_record_is_not_a_removal);
+    tcase_add_loop_test(t, test_a_record_that_cannot_be_read_says_nothing, 0, 2);
     tcase_add_test(t, test_unusable_files_in_the_place_of_records);
     tcase_add_test(t, test_directory_renamed_away_and_back);
     tcase_add_test(t, test_the_service_directory_vanishes);

@@ -19,6 +19,21 @@ static int fake_notify(void *user)
     return s->deaf ? -s->deaf : memo__host_linux.notify_open(NULL);
 }
 
+static int fake_open(void *user, int dir, const char *name, int flags, unsigned mode)
+{
+    struct stage *s = user;
+    size_t n = strlen(name);
+    bool record = n > 4 && strcmp(name + n - 4, ".rec") == 0;
+    return s->unreadable && record ? -s->unreadable : memo__host_linux.open(NULL, dir, name, flags, mode);
+}
+
+static int64_t fake_pread(void *user, int fd, void *bytes, size_t n, int64_t at)
+{
+    struct stage *s = user;
+    int64_t got = memo__host_linux.pread(NULL, fd, bytes, n, at);
+    return s->unread && got > 9 && memcmp(bytes, "memo1 id=", 9) == 0 ? -s->unread : got;
+}
+
 static int64_t fake_pwrite(void *user, int fd, const void *bytes, size_t n, int64_t at)
 {
     struct stage *s = user;
@@ -43,6 +58,8 @@ void stage_begin(struct stage *s)
     s->host.wall = fake_wall;
     s->host.notify_open = fake_notify;
     s->host.pwrite = fake_pwrite;
+    s->host.open = fake_open;
+    s->host.pread = fake_pread;
     s->host.user = s;
     strcpy(s->dir, "/tmp/memo-sources-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(s->dir));

@@ -17,6 +17,8 @@ struct stage {
     int deaf;                        /* errno of notify_open, or 0 */
     int no_space;                    /* errno of pwrite once `writes` have succeeded, or 0 */
     long writes;
+    int unreadable;                  /* errno of opening a record, or 0 */
+    int unread;                      /* errno of reading a record, or 0 */
     int descriptors;                 /* open before it began: the same number must be open after its end */
     char dir[64], url[128];          /* url: "file://<dir>/registry?sync=off" */
     struct memo__loop *loop;
