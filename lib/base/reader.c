@@ -2,6 +2,7 @@
 /* reader.c: the table of readers, and grace periods. See reader.h for the picture. */
 #define _GNU_SOURCE
 #include "base/reader.h"
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -130,11 +131,11 @@ static uint64_t guests_in(uint32_t which)
     return sum;
 }
 
-/* A grace period begins: whoever is inside now may have seen what is waiting. Not while the kernel has no memory for its barrier, unless readers have fences of their own: without
- * either, one who is inside might not be seen. */
+/* A grace period begins: whoever is inside now may have seen what is waiting. Not while the kernel has no memory for its barrier: one who is inside might not be seen. (Where it has no
+ * such barrier, readers have fences of their own; and before the first reader none is needed.) */
 static bool grace_begin(struct memo__reclaimer *c)
 {
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0 && !memo__load(&memo__reader_fence))
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0 && errno == ENOMEM)
         return false;
     c->waiting = c->fresh;
     c->fresh = NULL;

@@ -89,7 +89,7 @@
     X(pthread_create, EAGAIN, EPERM)                                   \
     X(mmap, ENOMEM, EAGAIN)                                            \
     X(madvise, ENOMEM, EINVAL)                                         \
-    X(syscall, ENOSYS, EMFILE, ENOMEM)                                  \
+    X(syscall, ENOMEM)                                                   \
     X(gethostname, ENAMETOOLONG)                                       \
     X(getrlimit, EPERM)                                                \
     X(clock_nanosleep, EINTR)
