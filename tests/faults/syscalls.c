@@ -7,7 +7,7 @@
  *
  * Whatever happens: no crash, no hang, no descriptor and no memory of ours left, last good views and rules untouched, every answer a documented status; and everything works again.
  *
- * syscalls [every [seed]]: every so manieth plan (default 40); prints `figure syscall_faults N injections` and others. */
+ * syscalls [every [seed]]: one plan in so many (default 8); prints `figure syscall_faults N injections` and others. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -372,7 +372,7 @@ static void figures(uint32_t count)
 
 int main(int argc, char **argv)
 {
-    uint32_t every = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 40;
+    uint32_t every = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 8;
     int status = 0;
     if (argc > 2)
         seed = strtoull(argv[2], NULL, 10);
