@@ -22,8 +22,9 @@ int scenario_descriptors(void);
 
 /* A client from its birth to its end, through both doors. */
 void scenario(const char *registry, bool registers);
-/* A client that lives on, with a registration and a view of it: while something fails (between arm and disarm) its rules and its registration change and a call is made. What was good
- * stays, to the byte, until a change can be made as a whole; and when nothing fails any more everything is as it should be. */
+/* A client that lives on, with a registration and a view of it: while something fails (between arm and disarm) its rules and its registration
+ * change and a call is made. What was good stays, to the byte, until a change can be made as a whole; and when nothing fails any more everything
+ * is as it should be. */
 bool scenario_stage_open(const char *registry);
 void scenario_stage_round(void (*arm)(void), void (*disarm)(void), bool forever);
 void scenario_stage_close(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shim.c: see shim.h. One line a call: the errors are those that its manual page lists and a machine in trouble gives (write: to an eventfd, nothing else is written so; a
- * timerfd that is there can be set). */
+/* shim.c: see shim.h. One line a call: the errors are those that its manual page lists and a machine in trouble gives
+ * (write: to an eventfd, nothing else is written so; a timerfd that is there can be set). */
 #undef _FORTIFY_SOURCE /* its inline functions are of the same names */
 #define _GNU_SOURCE
 #include "shim.h"

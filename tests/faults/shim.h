@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shim.h: system calls that fail where and as a test says. The program's own functions of these names stand before libc's: whatever in it, in libcurl, c-ares or OpenSSL asks the
- * machine for something comes by here. (Not what libc asks for itself.)
+/* shim.h: system calls that fail where and as a test says. The program's own functions of these names stand before libc's: whatever in it, in
+ * libcurl, c-ares or OpenSSL asks the machine for something comes by here. (Not what libc asks for itself.)
  *
  *   call site (the address that it returns to) x system call x errno; a site is known from the first time it was reached while armed
  *

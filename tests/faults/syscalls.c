@@ -2,26 +2,27 @@
 /* syscalls.c: every system call fails, where it is made, with every error that it can give: once, from then on, and many at random.
  *
  *   learn: which call sites are there, and how often is each reached?
- *   plan:  walk x call site x errno x (the first time, a drawn time, from a drawn time on); the same for a client that lives on; then walks with one call in 8, 30, 100 failing
+ *   plan:  walk x call site x errno x (the first time, a drawn time, from a drawn time on); the same for a client that lives on;
+ *          then walks with one call in 8, 30, 100 failing
  *   carry out: in children of so many plans each, some at once, whose progress is watched
  *
- * Whatever happens: no crash, no hang, no descriptor and no memory of ours left, last good views and rules untouched, every answer a documented status; and everything works again.
+ * Whatever happens: no crash, no hang, no descriptor and no memory of ours left, last good views and rules untouched, every answer a
+ * documented status; and everything works again.
  *
  * syscalls [every [seed]]: one plan in so many (default 8); prints `figure syscall_faults N injections` and others. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/alloc.h"
 #include "base/atomic.h"
 #include "base/reader.h"
+#include "blocks.h"
 #include "scenario.h"
 #include "shim.h"
 
@@ -29,15 +30,12 @@ enum walk { WALK_STATIC, WALK_FILE, WALK_STAGE, WALKS };
 static const char *const walk_names[] = { "static", "file", "living client" };
 
 #define BLOCK 40               /* plans of one child */
-#define AT_ONCE 6              /* children: most of their time they wait */
-#define HANGS_AFTER 30         /* s without progress */
 #define PLANS 200000
 #define TRANSIENT 20           /* so often in a row EINTR and EAGAIN may come */
 
 struct task { int32_t walk; struct shim_plan plan; };
-struct slot { pid_t pid; uint32_t first, last, now, wrong, finished; uint32_t seen; double since; };
 
-static struct { struct slot slots[AT_ONCE]; uint32_t hits[WALKS][2][SHIM_SITES]; } *book;
+static struct { uint32_t hits[WALKS][2][SHIM_SITES]; } *book;
 static struct task *tasks;
 static uint32_t planned;
 static uint64_t seed = 1;
@@ -70,13 +68,6 @@ static void counted_drop(void *user, void *p)
     free(p);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static uint64_t draw(void)
 {
     uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
@@ -97,7 +88,8 @@ static void tell(const struct task *t, char *text, size_t n)
         return;
     }
     struct shim_site s = shim_site(p->site);
-    (void)snprintf(text, n, "%s: %s at %#lx, %s, %u to %u", walk_names[t->walk], shim_name(s.call), (unsigned long)((char *)s.from - &__executable_start),
+    unsigned long at = (unsigned long)((char *)s.from - &__executable_start); /* in a library: beyond the program, but the same in all children */
+    (void)snprintf(text, n, "%s: %s at %#lx, %s, %u to %u", walk_names[t->walk], shim_name(s.call), at,
                    p->error == SHIM_SHORT ? "short" : strerrorname_np(p->error), p->first, p->last);
 }
 
@@ -139,12 +131,12 @@ static void given_back(int open_before)
 }
 
 /* What is made once in a process is made under the first plan; so what is left open by that is not known until a walk in which nothing fails. */
-static void carry_out(struct slot *s)
+static void carry_out(uint32_t first, uint32_t last)
 {
     bool stage = false;
     int open_before = -1;
-    for (uint32_t i = s->first; i < s->last; i++) {
-        memo__store(&s->now, i);
+    for (uint32_t i = first; i < last; i++) {
+        blocks_at(i);
         current = tasks[i];
         if (current.walk == WALK_STAGE) {
             armed_with = &current.plan;
@@ -173,22 +165,27 @@ static void carry_out(struct slot *s)
         given_back(open_before);
 }
 
-static void child_main(struct slot *s, uint32_t number)
+static int by_walk(const void *a, const void *b)
+{
+    const struct task *one = a, *two = b;
+    return one->walk - two->walk;
+}
+
+static void child_main(uint32_t number, uint32_t first, uint32_t last)
 {
     child_begin(number);
-    carry_out(s);
-    memo__store(&s->wrong, (uint32_t)scenario_wrong);
-    memo__store(&s->finished, 1u);
-    (void)fflush(stdout);
-    _exit(0);
+    qsort(tasks + first, last - first, sizeof *tasks, by_walk); /* so that a living client lives for some rounds */
+    carry_out(first, last);
 }
+
+static void tell_planned(uint32_t i, char *text, size_t n) { tell(&tasks[i], text, n); }
 
 /* ---- learning and planning ---- */
 
 /* The first walk in a process, and the second: what differs is made once. */
 static void learn(void)
 {
-    child_begin(AT_ONCE);
+    child_begin(BLOCKS_AT_ONCE);
     for (int which = 0; which < WALK_STAGE; which++)
         for (int turn = 0; turn < 2; turn++) {
             walk(which, NULL);
@@ -248,85 +245,6 @@ static void plan(void)
     }
 }
 
-static int by_walk(const void *a, const void *b)
-{
-    const struct task *one = a, *two = b;
-    return one->walk - two->walk;
-}
-
-/* ---- carrying out ---- */
-
-static void start(struct slot *s, uint32_t number, uint32_t first, uint32_t last)
-{
-    *s = (struct slot){ .first = first, .last = last, .now = first, .since = seconds() };
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0)
-        child_main(s, number);
-    if (pid < 0)
-        abort();
-    s->pid = pid; /* the slot is the child's, too: not before it is known */
-}
-
-/* The plan that it was at is what it died of; those behind it are carried out by another. */
-static void died(struct slot *s, uint32_t number, const char *how)
-{
-    char text[160];
-    tell(&tasks[s->now], text, sizeof text);
-    (void)printf("    %s: %s\n", text, how);
-    scenario_wrong++;
-    uint32_t last = s->last, next = s->now + 1;
-    s->pid = 0;
-    if (next < last && scenario_wrong < 50)
-        start(s, number, next, last);
-}
-
-static void look(struct slot *s, uint32_t number)
-{
-    int status = 0;
-    char how[64];
-    if (waitpid(s->pid, &status, WNOHANG) == s->pid) {
-        scenario_wrong += s->wrong;
-        (void)snprintf(how, sizeof how, WIFSIGNALED(status) ? "signal %d" : "status %d", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        if (s->finished)
-            s->pid = 0;
-        else
-            died(s, number, how);
-        return;
-    }
-    uint32_t now = memo__load(&s->now);
-    if (now != s->seen) {
-        s->seen = now;
-        s->since = seconds();
-    } else if (seconds() - s->since > HANGS_AFTER) {
-        (void)kill(s->pid, SIGABRT);
-        (void)waitpid(s->pid, &status, 0);
-        died(s, number, "hangs");
-    }
-}
-
-static void carry_out_all(uint32_t count)
-{
-    uint32_t next = 0, running = 1;
-    const struct timespec moment = { 0, 5000000 };
-    while (running) {
-        running = 0;
-        for (uint32_t i = 0; i < AT_ONCE; i++) {
-            struct slot *s = &book->slots[i];
-            if (s->pid)
-                look(s, i);
-            if (!s->pid && next < count && scenario_wrong < 50) {
-                uint32_t last = next + BLOCK < count ? next + BLOCK : count;
-                qsort(tasks + next, last - next, sizeof *tasks, by_walk); /* so that a living client lives for some rounds */
-                start(s, i, next, last);
-                next = last;
-            }
-            running += s->pid != 0;
-        }
-        (void)nanosleep(&moment, NULL);
-    }
-}
-
 /* ---- the barrier that reclaiming stands on ---- */
 
 static uint32_t released;
@@ -366,8 +284,9 @@ static void figures(uint32_t count)
         sites++;
         untouched += shim_site(i).injected == 0;
     }
-    (void)printf("figure syscall_faults %llu injections\nfigure syscall_fault_plans %u plans\nfigure syscall_names_wrapped %d calls\nfigure syscall_names_reached %u calls\n"
-                 "figure syscall_sites %u sites\nfigure syscall_sites_untouched %u sites\n", (unsigned long long)shim_total(), count, shim_calls(), names, sites, untouched);
+    (void)printf("figure syscall_faults %llu injections\nfigure syscall_fault_plans %u plans\n", (unsigned long long)shim_total(), count);
+    (void)printf("figure syscall_names_wrapped %d calls\nfigure syscall_names_reached %u calls\n", shim_calls(), names);
+    (void)printf("figure syscall_sites %u sites\nfigure syscall_sites_untouched %u sites\n", sites, untouched);
 }
 
 int main(int argc, char **argv)
@@ -378,10 +297,11 @@ int main(int argc, char **argv)
         seed = strtoull(argv[2], NULL, 10);
     shim_open();
     book = mmap(NULL, sizeof *book, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    tasks = calloc(PLANS, sizeof *tasks);
+    /* Shared, too: children put their own in order. */
+    tasks = mmap(NULL, PLANS * sizeof *tasks, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     scenario_failed = has_failed;
     scenario_where = tell_current;
-    if (book == MAP_FAILED || !tasks || !every || !mkdtemp(directory) || !scenario_server_start())
+    if (book == MAP_FAILED || tasks == MAP_FAILED || !every || !mkdtemp(directory) || !scenario_server_start())
         return 1;
     reclaim_waits();
     pid_t pid = fork();
@@ -391,7 +311,7 @@ int main(int argc, char **argv)
         scenario_mistaken("the walks do not succeed when nothing fails");
     plan();
     uint32_t count = planned / every;
-    carry_out_all(count);
+    blocks_run(count, BLOCK, child_main, tell_planned);
     if (!scenario_server_stop())
         scenario_mistaken("the server did not end well");
     char command[64];
