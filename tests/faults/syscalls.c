@@ -105,7 +105,7 @@ static void child_begin(uint32_t slot)
     (void)snprintf(path, sizeof path, "%s/%u", directory, slot);
     (void)mkdir(path, 0700);
     (void)setenv("XDG_RUNTIME_DIR", path, 1);
-    (void)snprintf(registry, sizeof registry, "file://%s/registry?sync=%s", path, slot % 2 ? "on" : "off");
+    (void)snprintf(registry, sizeof registry, "file://%s/registry?sync=%s", path, slot % 8 ? "off" : "on"); /* a disk has only so many syncs */
     (void)snprintf(list, sizeof list, "static:todo=127.0.0.1:%u|127.0.0.1:%u", scenario_port, scenario_port);
     memo__alloc_default = (struct memo__alloc){ counted_get, counted_resize, counted_drop, NULL };
 }
