@@ -2,6 +2,7 @@
 /* reader.c: the table of readers, and grace periods. See reader.h for the picture. */
 #define _GNU_SOURCE
 #include "base/reader.h"
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -130,21 +131,24 @@ static uint64_t guests_in(uint32_t which)
     return sum;
 }
 
-/* A grace period begins: whoever is inside now may have seen what is waiting. */
-static void grace_begin(struct memo__reclaimer *c)
+/* A grace period begins: whoever is inside now may have seen what is waiting. Not while the kernel has no memory for its barrier: one who is inside might not be seen. (Where it has no
+ * such barrier, readers have fences of their own; and before the first reader none is needed.) */
+static bool grace_begin(struct memo__reclaimer *c)
 {
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0 && errno == ENOMEM)
+        return false;
     c->waiting = c->fresh;
     c->fresh = NULL;
     c->waiting_for = 0;
     c->phase_wait = 2;
     (void)__atomic_fetch_add(&phase, 1, __ATOMIC_SEQ_CST);
-    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     uint32_t used = memo__load(&table_used);
     for (uint32_t i = 0; i < MEMO__READERS; i++) {
         uint64_t turn = i < used ? __atomic_load_n(&table[i].turn, __ATOMIC_SEQ_CST) : 0;
         c->seen[i] = turn & 1 ? turn : 0;
         c->waiting_for += c->seen[i] != 0;
     }
+    return true;
 }
 
 static bool grace_over(struct memo__reclaimer *c)
@@ -168,7 +172,8 @@ bool memo__reclaim(struct memo__reclaimer *c)
         if (!c->waiting) {
             if (!c->fresh)
                 return false;
-            grace_begin(c);
+            if (!grace_begin(c))
+                return true;
         }
         if (!grace_over(c))
             return true;

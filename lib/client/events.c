@@ -70,7 +70,8 @@ void memo__events_tell(struct memo__events *q)
 {
     uint64_t one = 1;
     int before = errno;
-    (void)!write(q->fd, &one, sizeof one);
+    while (write(q->fd, &one, sizeof one) < 0 && errno == EINTR) /* full is readable, too */
+        ;
     errno = before;
 }
 

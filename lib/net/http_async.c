@@ -58,7 +58,7 @@ static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_s
         a->fds = fds;
         a->fds_room = room;
     }
-    int fd = socket(s->family, s->socktype | SOCK_CLOEXEC, s->protocol);
+    int fd = socket(s->family, s->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, s->protocol); /* as in http_wire.c */
     if (fd < 0)
         return CURL_SOCKET_BAD;
     a->fds[a->fds_count++] = fd;

@@ -224,7 +224,7 @@ static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_s
 {
     struct wire *w = user;
     (void)purpose;
-    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol); /* libcurl asks later, and goes on if that fails */
     if (fd >= 0) {
         w->opened = true;
         w->fd[w->fd[0] >= 0] = fd;

@@ -246,9 +246,10 @@ static void run_timers(struct memo__loop *l)
 void memo__loop_wake(struct memo__loop *l)
 {
     uint64_t one = 1;
-    if (memo__exchange(&l->shared.woken, 1) == 0 && write(l->event, &one, sizeof one) < 0) {
-        /* full: readable already, which is all that is wanted */
-    }
+    if (memo__exchange(&l->shared.woken, 1) != 0)
+        return;
+    while (write(l->event, &one, sizeof one) < 0 && errno == EINTR) /* full: readable already, which is all that is wanted */
+        ;
 }
 
 void memo__loop_post(struct memo__loop *l, struct memo__post *p, memo__post_fn *fn)

@@ -404,6 +404,40 @@ START_TEST(test_a_record_that_cannot_be_read_says_nothing)
 }
 END_TEST
 
+static int unreadable; /* so many times yet */
+
+static int open_refusing(void *user, int dir, const char *name, int flags, unsigned mode)
+{
+    if (unreadable && strcmp(name, "f1.rec") == 0) {
+        unreadable--;
+        return -EMFILE;
+    }
+    return memo__host_linux.open(user, dir, name, flags, mode);
+}
+
+/* No generation tells that it could be read now: the next look has to try. */
+START_TEST(test_a_record_that_could_not_be_read_is_read_at_the_next_look)
+{
+    struct memo__owner foreign;
+    memo__owner_self(&s.host, &foreign);
+    foreign.pid_ns = 42;
+    foreign.pid = 1;
+    static struct holder a;
+    holder_init(&a, "todo", "a1", 8080);
+    registered(&a);
+    ck_assert_int_eq(source->ops->watch(source, "todo"), MEMO_OK);
+    UNTIL(&s, eye.views > 0);
+    plant("f1", &foreign, 15 * MEMO__S);
+    s.host.open = open_refusing;
+    unreadable = 4; /* more than there are notices of the change */
+    for (int i = 0; i < 16; i++)
+        stage_push(&s, MEMO__S / 4);
+    ck_assert_int_eq(unreadable, 0);
+    ck_assert_ptr_nonnull(eye_find(&eye, "f1"));
+    s.host.open = memo__host_linux.open;
+}
+END_TEST
+
 START_TEST(test_unusable_files_in_the_place_of_records)
 {
     static struct holder a;
@@ -944,6 +978,7 @@ Suite *suite_sources_registry_file(void)
     tcase_add_test(t, test_instances_of_another_boot_are_gone);
     tcase_add_test(t, test_a_damaged_record_is_not_a_removal);
     tcase_add_loop_test(t, test_a_record_that_cannot_be_read_says_nothing, 0, 2);
+    tcase_add_test(t, test_a_record_that_could_not_be_read_is_read_at_the_next_look);
     tcase_add_test(t, test_unusable_files_in_the_place_of_records);
     tcase_add_test(t, test_directory_renamed_away_and_back);
     tcase_add_test(t, test_the_service_directory_vanishes);
