@@ -7,8 +7,10 @@
  *   io started, changed, stopped  <--on_socket--  wants to read or write, or no longer
  *   timer started, stopped        <--on_timer---  wants to be called in so many ms
  *
- * Ends are read after each action (collect). on_socket must not fail: libcurl 7.88 then gives up the whole multi handle; who finds no memory for a socket ends that exchange
- * alone, at the next turn. Sockets are kept in a table beside libcurl's, because a forked child has to cut them before anybody says goodbye on them. */
+ * Ends are read after each action (collect). on_socket must not fail: libcurl 7.88 then gives up the whole multi handle; who finds no memory for a
+ * socket ends that exchange alone, at the next turn. Nor may on_timer: the timer has a place in the heap for as long as this lives (at MEMO__NEVER it
+ * rests), so starting it again takes no memory. Sockets are kept in a table beside libcurl's, because a forked child has to cut them before anybody
+ * says goodbye on them. */
 #define _GNU_SOURCE
 #include "net/http_async.h"
 #include <fcntl.h>
@@ -192,20 +194,27 @@ static void on_ready(struct memo__io *io, uint32_t ready, void *user)
     act(a, io->fd, what);
 }
 
+static void on_due(struct memo__timer *t, void *user);
+
+/* Cannot fail: it has its place, or has just given it back (on_due). */
+static void due_at(struct memo__http_async *a, memo__instant at)
+{
+    (void)memo__timer_start(a->loop, &a->timer, at, on_due, a);
+}
+
 static void on_due(struct memo__timer *t, void *user)
 {
+    struct memo__http_async *a = user;
     (void)t;
-    act(user, CURL_SOCKET_TIMEOUT, 0);
+    due_at(a, MEMO__NEVER); /* before anybody else takes its place */
+    act(a, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer(CURLM *multi, long ms, void *user)
 {
     struct memo__http_async *a = user;
     (void)multi;
-    if (ms < 0)
-        memo__timer_stop(a->loop, &a->timer);
-    else if (memo__timer_start(a->loop, &a->timer, memo__after_ms(memo__loop_now(a->loop), ms), on_due, a) != MEMO_OK)
-        return -1; /* only the first time may need memory, and memo__http_async_new had it */
+    due_at(a, ms < 0 ? MEMO__NEVER : memo__after_ms(memo__loop_now(a->loop), ms));
     return 0;
 }
 
@@ -262,7 +271,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
     struct memo__http_run *x = NULL;
     if (!good && curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&x) == CURLE_OK && x && x->wire) {
         x->wire->no_memory = a->starved = true;
-        (void)memo__timer_start(a->loop, &a->timer, memo__loop_now(a->loop), on_due, a);
+        due_at(a, memo__loop_now(a->loop));
     }
     return 0;
 }
@@ -385,7 +394,7 @@ memo_status memo__http_async_new(struct memo__http_pool *p, struct memo__loop *l
         return MEMO_E_NO_MEMORY;
     a->pool = p;
     a->loop = l;
-    if (!multi_open(a) || memo__timer_start(l, &a->timer, memo__loop_now(l), on_due, a) != MEMO_OK) {
+    if (!multi_open(a) || memo__timer_start(l, &a->timer, MEMO__NEVER, on_due, a) != MEMO_OK) {
         memo__http_async_free(a);
         return MEMO_E_NO_MEMORY;
     }
@@ -453,7 +462,7 @@ memo_status memo__http_async_after_fork(struct memo__http_async *a)
     wires_free(a);
     multi_close(a);
     a->fds_count = 0;
-    memo__timer_stop(a->loop, &a->timer);
+    due_at(a, MEMO__NEVER);
     return multi_open(a) ? MEMO_OK : MEMO_E_NO_MEMORY;
 }
 

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "net/httpd.h"
@@ -42,18 +43,20 @@ static void on_request(struct memo__httpd_request *r, void *user)
         memo__httpd_reply_text(r, 200, "text/plain", "hello");
 }
 
-static void start(const struct memo__http_options *o)
+static void start_with(const struct memo__alloc *of_loop, const struct memo__http_options *o)
 {
     memo_error e = MEMO_INIT(memo_error);
     memset(ones, 0, sizeof ones);
     held_count = 0;
     port = 0;
-    ck_assert_int_eq(memo__loop_new(&memo__alloc_libc, &memo__host_linux, &loop), MEMO_OK);
+    ck_assert_int_eq(memo__loop_new(of_loop, &memo__host_linux, &loop), MEMO_OK);
     ck_assert_int_eq(memo__httpd_new(&memo__alloc_libc, loop, NULL, on_request, NULL, &server), MEMO_OK);
     ck_assert_int_eq(memo__httpd_listen(server, "127.0.0.1", &port, &e), MEMO_OK);
     ck_assert_int_eq(memo__http_pool_new(&memo__alloc_libc, &memo__host_linux, o, &pool, &e), MEMO_OK);
     ck_assert_int_eq(memo__http_async_new(pool, loop, &async), MEMO_OK);
 }
+
+static void start(const struct memo__http_options *o) { start_with(&memo__alloc_libc, o); }
 
 static void finish(void)
 {
@@ -280,6 +283,38 @@ static int descriptors(void)
     return n;
 }
 
+/* libcurl gives the whole multi handle up when its timer cannot be started: the timer keeps its place, whoever wants the others, so that starting it again takes no memory. */
+START_TEST(a_timer_without_memory)
+{
+    static struct memo__timer fill[4096];
+    struct failing f;
+    struct memo__http_target nobody = { .address = "127.0.0.1", .port = 1 };
+    const struct memo__http_send plain = { .path = "/", .timeout_ns = 10 * MEMO__S };
+    uint32_t used = 0;
+    failing_init(&f, 0, false);
+    start_with(&f.alloc, NULL);
+    begin(&ones[0], "/todos");
+    turn_until(1);
+    f.forever = true;
+    f.fail_at = f.requests + 1;
+    while (memo__timer_start(loop, &fill[used], memo__after(memo__loop_now(loop), 3600 * MEMO__S), NULL, NULL) == MEMO_OK)
+        used++; /* all places */
+    f.failed = false;
+    ck_assert_int_eq(memo__http_start(async, &ones[1].run, &nobody, &plain, &ones[1].answer, on_end, &ones[1]), MEMO_OK);
+    turn_until(2);
+    ck_assert_int_eq(ones[1].answer.kind, MEMO_OUTCOME_CONNECT_FAILED);
+    ck_assert(!f.failed);
+    f.fail_at = 0;
+    begin(&ones[0], "/todos");
+    turn_until(3);
+    ck_hello(&ones[0]);
+    while (used)
+        memo__timer_stop(loop, &fill[--used]);
+    finish();
+    failing_done(&f);
+}
+END_TEST
+
 /* What runs is abandoned; nothing stays open. */
 START_TEST(freed_while_running)
 {
@@ -355,6 +390,7 @@ Suite *suite_net_http_async(void)
     tcase_add_test(t, sent_once);
     tcase_add_test(t, capped);
     tcase_add_test(t, swept);
+    tcase_add_test(t, a_timer_without_memory);
     tcase_add_test(t, freed_while_running);
     tcase_add_test(t, forked);
     suite_add_tcase(s, t);
