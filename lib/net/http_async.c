@@ -50,17 +50,20 @@ struct memo__http_async {
 
 static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *s)
 {
-    struct memo__http_async *a = user;
+    struct wire *w = user;
+    struct memo__http_async *a = w->async;
     (void)purpose;
     if (a->fds_count == a->fds_room) {
         uint32_t room = a->fds_room ? a->fds_room * 2 : 64;
         int *fds = memo__resize(&a->pool->alloc, a->fds, room * sizeof *fds);
-        if (!fds)
+        if (!fds) {
+            w->no_memory = true;
             return CURL_SOCKET_BAD;
+        }
         a->fds = fds;
         a->fds_room = room;
     }
-    int fd = socket(s->family, s->socktype | SOCK_CLOEXEC, s->protocol);
+    int fd = memo__wire_socket(w, s);
     if (fd < 0)
         return CURL_SOCKET_BAD;
     a->fds[a->fds_count++] = fd;
@@ -296,8 +299,9 @@ static memo_status take(struct memo__http_async *a, const struct memo__http_targ
     if (s != MEMO_OK)
         return s;
     bool wrong = false;
+    w->async = a;
     wrong |= curl_easy_setopt(w->easy, CURLOPT_OPENSOCKETFUNCTION, socket_open) != CURLE_OK;
-    wrong |= curl_easy_setopt(w->easy, CURLOPT_OPENSOCKETDATA, a) != CURLE_OK;
+    wrong |= curl_easy_setopt(w->easy, CURLOPT_OPENSOCKETDATA, w) != CURLE_OK;
     wrong |= curl_easy_setopt(w->easy, CURLOPT_CLOSESOCKETFUNCTION, socket_close) != CURLE_OK;
     wrong |= curl_easy_setopt(w->easy, CURLOPT_CLOSESOCKETDATA, a) != CURLE_OK;
     if (wrong) {

@@ -220,11 +220,19 @@ static int about_to_send(void *user, char *peer, char *local, int peer_port, int
     return CURL_PREREQFUNC_OK;
 }
 
+int memo__wire_socket(struct wire *w, const struct curl_sockaddr *a)
+{
+    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    if (fd < 0 && !w->sent && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+        w->no_memory = true;
+    return fd;
+}
+
 static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct wire *w = user;
     (void)purpose;
-    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    int fd = memo__wire_socket(w, a);
     if (fd >= 0) {
         w->opened = true;
         w->fd[w->fd[0] >= 0] = fd;

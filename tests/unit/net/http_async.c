@@ -315,6 +315,29 @@ START_TEST(a_timer_without_memory)
 }
 END_TEST
 
+/* That this process may have no more of them says nothing about the peer. */
+START_TEST(no_descriptor_left)
+{
+    struct rlimit was, none;
+    start(NULL);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+    int next = dup(0);
+    (void)close(next);
+    none = was;
+    none.rlim_cur = (rlim_t)next;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    begin(&ones[0], "/todos");
+    turn_until(1);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+    ck_assert_int_eq(ones[0].status, MEMO_E_NO_MEMORY);
+    ck_assert(ones[0].answer.kind == MEMO_OUTCOME_CANCELLED && !ones[0].answer.sent);
+    begin(&ones[0], "/todos");
+    turn_until(2);
+    ck_hello(&ones[0]);
+    finish();
+}
+END_TEST
+
 /* What runs is abandoned; nothing stays open. */
 START_TEST(freed_while_running)
 {
@@ -391,6 +414,7 @@ Suite *suite_net_http_async(void)
     tcase_add_test(t, capped);
     tcase_add_test(t, swept);
     tcase_add_test(t, a_timer_without_memory);
+    tcase_add_test(t, no_descriptor_left);
     tcase_add_test(t, freed_while_running);
     tcase_add_test(t, forked);
     suite_add_tcase(s, t);
