@@ -32,7 +32,8 @@ struct sock { /* one of libcurl's, watched by the loop */
 struct memo__http_async {
     struct memo__http_pool *pool;
     struct memo__loop *loop;
-    CURLM *multi;
+    CURLM *multi;                   /* NULL: closed after silence; the next exchange opens one */
+    memo__instant last;             /* when something ran */
     int wake[2];
     struct memo__timer timer;
     struct memo__http_run *running;
@@ -110,6 +111,7 @@ static void unlink_idle(struct memo__http_async *a, struct wire *w)
 static void keep(struct memo__http_async *a, struct wire *w, bool good)
 {
     w->out = NULL;
+    a->last = memo__loop_now(a->loop);
     if (!good) {
         memo__wire_free(w);
         return;
@@ -119,7 +121,7 @@ static void keep(struct memo__http_async *a, struct wire *w, bool good)
         unlink_idle(a, old);
         memo__wire_free(old);
     }
-    w->used = memo__loop_now(a->loop);
+    w->used = a->last;
     w->next = a->buckets[w->hash % BUCKETS];
     a->buckets[w->hash % BUCKETS] = w;
     w->newer = NULL;
@@ -279,6 +281,40 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
     return 0;
 }
 
+/* ---- the multi handle ---- */
+
+static void multi_close(struct memo__http_async *a)
+{
+    struct memo__pipe_guard g;
+    if (!a->multi)
+        return;
+    memo__pipe_guard_enter(&g, a->secure);
+    curl_multi_cleanup(a->multi);
+    memo__pipe_guard_leave(&g);
+    a->multi = NULL;
+}
+
+/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times the handles that are in use just now,
+ * would close what the next burst needs. */
+static long connections_most(void)
+{
+    struct rlimit r;
+    uint64_t half = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY ? (uint64_t)r.rlim_cur / 2 : 16384;
+    return half < 64 ? 64 : half > 16384 ? 16384 : (long)half;
+}
+
+static bool multi_open(struct memo__http_async *a)
+{
+    a->wake[0] = a->wake[1] = -1;
+    a->multi = memo__multi_new(a->wake, connections_most());
+    bool good = a->multi && curl_multi_setopt(a->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK; /* one lost connection, one lost exchange */
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_SOCKETDATA, a) == CURLM_OK;
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_TIMERDATA, a) == CURLM_OK;
+    if (!good)
+        multi_close(a);
+    return good;
+}
+
 /* ---- beginning and breaking off ---- */
 
 static memo_status take(struct memo__http_async *a, const struct memo__http_target *t, struct wire **out)
@@ -336,6 +372,8 @@ memo_status memo__http_start(struct memo__http_async *a, struct memo__http_run *
         fn(x, MEMO_OK, user);
         return MEMO_OK;
     }
+    if (!a->multi && !multi_open(a))
+        return MEMO_E_NO_MEMORY;
     memo_status status = take(a, t, &w);
     if (status == MEMO_E_ARGUMENT)
         snprintf(answer->error, sizeof answer->error, "the endpoint has no numeric address, no port or a host that is not a name");
@@ -371,25 +409,6 @@ void memo__http_abort(struct memo__http_run *x)
 
 /* ---- as a whole ---- */
 
-/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times the handles that are in use just now,
- * would close what the next burst needs. */
-static long connections_most(void)
-{
-    struct rlimit r;
-    uint64_t half = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY ? (uint64_t)r.rlim_cur / 2 : 16384;
-    return half < 64 ? 64 : half > 16384 ? 16384 : (long)half;
-}
-
-static bool multi_open(struct memo__http_async *a)
-{
-    a->wake[0] = a->wake[1] = -1;
-    a->multi = memo__multi_new(a->wake, connections_most());
-    if (!a->multi || curl_multi_setopt(a->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK) /* a lost connection is one lost exchange, as in http.c */
-        return false;
-    return curl_multi_setopt(a->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_SOCKETDATA, a) == CURLM_OK &&
-        curl_multi_setopt(a->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_TIMERDATA, a) == CURLM_OK;
-}
-
 memo_status memo__http_async_new(struct memo__http_pool *p, struct memo__loop *l, struct memo__http_async **out)
 {
     struct memo__http_async *a = memo__get(&p->alloc, sizeof *a);
@@ -398,6 +417,7 @@ memo_status memo__http_async_new(struct memo__http_pool *p, struct memo__loop *l
         return MEMO_E_NO_MEMORY;
     a->pool = p;
     a->loop = l;
+    a->last = memo__loop_now(l);
     if (!multi_open(a) || memo__timer_start(l, &a->timer, MEMO__NEVER, on_due, a) != MEMO_OK) {
         memo__http_async_free(a);
         return MEMO_E_NO_MEMORY;
@@ -415,17 +435,6 @@ static void wires_free(struct memo__http_async *a)
         unlink_idle(a, w);
         memo__wire_free(w);
     }
-}
-
-static void multi_close(struct memo__http_async *a)
-{
-    struct memo__pipe_guard g;
-    if (!a->multi)
-        return;
-    memo__pipe_guard_enter(&g, a->secure);
-    curl_multi_cleanup(a->multi);
-    memo__pipe_guard_leave(&g);
-    a->multi = NULL;
 }
 
 void memo__http_async_free(struct memo__http_async *a)
@@ -450,6 +459,10 @@ void memo__http_async_sweep(struct memo__http_async *a, memo__instant now)
         struct wire *w = a->oldest;
         unlink_idle(a, w);
         memo__wire_free(w);
+    }
+    if (a->multi && !a->running && !a->oldest && memo__since(now, a->last) >= a->pool->o.idle_ns) {
+        multi_close(a); /* its connections: libcurl looks after them only when it makes another one */
+        due_at(a, MEMO__NEVER);
     }
 }
 

@@ -283,6 +283,37 @@ static int descriptors(void)
     return n;
 }
 
+/* Silence closes connections, too, and the next exchange makes its own. */
+START_TEST(silence_closes_connections)
+{
+    const struct memo__http_options o = { .idle_ns = 10 * MEMO__S };
+    start(&o);
+    int before = descriptors();
+    for (int i = 0; i < 5; i++)
+        begin(&ones[i], "/todos");
+    turn_until(5);
+    ck_assert_int_eq(descriptors(), before + 10); /* both ends are here */
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 9 * MEMO__S));
+    ck_assert_int_eq(descriptors(), before + 10);
+    begin(&ones[5], "/hang");
+    while (held_count < 1)
+        ck_assert_int_eq(memo__loop_step(loop, 5 * MEMO__S), MEMO_OK);
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 11 * MEMO__S)); /* not while something runs */
+    memo__httpd_reply_text(held[0], 200, "text/plain", "hello");
+    turn_until(6);
+    ck_hello(&ones[5]);
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 11 * MEMO__S));
+    for (int i = 0; i < 100 && descriptors() > before; i++) /* the server sees it */
+        ck_assert_int_eq(memo__loop_step(loop, 50 * MEMO__MS), MEMO_OK);
+    ck_assert_int_le(descriptors(), before);
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 22 * MEMO__S));
+    begin(&ones[6], "/todos");
+    turn_until(7);
+    ck_hello(&ones[6]);
+    finish();
+}
+END_TEST
+
 /* libcurl gives the whole multi handle up when its timer cannot be started: the timer keeps its place, whoever wants the others, so that starting it again takes no memory. */
 START_TEST(a_timer_without_memory)
 {
@@ -413,6 +444,7 @@ Suite *suite_net_http_async(void)
     tcase_add_test(t, sent_once);
     tcase_add_test(t, capped);
     tcase_add_test(t, swept);
+    tcase_add_test(t, silence_closes_connections);
     tcase_add_test(t, a_timer_without_memory);
     tcase_add_test(t, no_descriptor_left);
     tcase_add_test(t, freed_while_running);
