@@ -23,6 +23,7 @@ struct memo__http_options {         /* 0 or NULL: the default in brackets. Texts
     uint32_t head_bytes;            /* of an answer, all of its heads together [64 KiB] */
     uint32_t head_count;            /* headers [100] */
     size_t body_bytes;              /* [16 MiB] */
+    bool used_once;                 /* no connection is kept: every exchange has its own [false] */
 };
 
 struct memo__http_target {
@@ -79,6 +80,7 @@ void memo__http_pool_stats(struct memo__http_pool *p, struct memo__http_stats *o
 memo_status memo__http_exchange(struct memo__http_pool *p, const struct memo__http_target *t, const struct memo__http_send *s, struct memo__http_answer *out);
 /* The first header of that name, in any case; NULL if there is none. Borrowed from the answer. */
 const char *memo__http_answer_get(const struct memo__http_answer *r, const char *name);
+void memo__http_answer_clear(struct memo__http_answer *r); /* as before an exchange */
 void memo__http_answer_fini(struct memo__http_pool *p, struct memo__http_answer *r);
 
 /* What a caller may send; rejects, never repairs. MEMO_OK or MEMO_E_ARGUMENT. Names are tokens (RFC 9110 section 5.6.2); values have no CR, LF, NUL or other control byte;

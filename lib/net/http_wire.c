@@ -396,6 +396,7 @@ static bool wire_options(struct wire *w, uint32_t draw)
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_MAXAGE_CONN, seconds(w->pool->o.idle_ns));
     SET(CURLOPT_MAXLIFETIME_CONN, seconds(life));
+    SET(CURLOPT_FORBID_REUSE, w->pool->o.used_once ? 1L : 0L);
     if (strcmp(w->address, w->host) != 0)
         SET(CURLOPT_CONNECT_TO, &w->connect_to_node);
     if (w->secure) {

@@ -90,5 +90,4 @@ memo_status memo__wire_end(struct wire *w, CURLcode code, bool *good);
 /* A socket for libcurl, or -1. Where this process may have no more of them, or the machine has no memory, the exchange ends as without memory:
  * that says nothing about the peer. */
 int memo__wire_socket(struct wire *w, const struct curl_sockaddr *a);
-void memo__http_answer_clear(struct memo__http_answer *r);
 #endif
