@@ -43,7 +43,6 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     c->owner.rules.dir = -1;
     c->shared.lines_end = &c->shared.lines;
     c->shared.ended_end = &c->shared.ended;
-    c->shared.finished_end = &c->shared.finished;
     memo__lock_init(&c->shared.lock);
     c->log_level = MEMO_LOG_WARN;
     struct memo__settings_world world = { .host = c->host, .variable = variable, .warn = warn, .user = c };
