@@ -43,7 +43,6 @@ memo_status memo_client_new(memo_client **out, memo_error *e)
     c->events.fd = -1;
     c->shared.lines_end = &c->shared.lines;
     c->shared.ended_end = &c->shared.ended;
-    c->shared.finished_end = &c->shared.finished;
     memo__lock_init(&c->shared.lock);
     c->log_level = MEMO_LOG_WARN;
     struct memo__settings_world world = { .host = c->host, .variable = variable, .warn = warn, .user = c };
@@ -117,10 +116,13 @@ static memo_status pool_open(memo_client *c, memo_error *e)
 {
     const struct memo__settings *s = &c->settings;
     const char *ca = memo__setting_text(s, MEMO__SETTING_CA_FILE);
-    struct memo__http_options o = {
+    uint32_t idle = memo__setting_count(s, MEMO__SETTING_HTTP_MAX_IDLE);
+    int64_t age = memo__setting_ns(s, MEMO__SETTING_HTTP_MAX_AGE);
+    struct memo__http_options o = { /* there a 0 is the default; here none is kept, or none is young enough */
+        .used_once = idle == 0 || age == 0,
         .ca_file = ca[0] ? ca : NULL,
-        .idle_per_endpoint = memo__setting_count(s, MEMO__SETTING_HTTP_MAX_IDLE),
-        .lifetime_ns = memo__setting_ns(s, MEMO__SETTING_HTTP_MAX_AGE),
+        .idle_per_endpoint = idle,
+        .lifetime_ns = age,
         .head_bytes = (uint32_t)memo__setting_bytes(s, MEMO__SETTING_HTTP_MAX_HEADERS),
         .body_bytes = (size_t)memo__setting_bytes(s, MEMO__SETTING_HTTP_MAX_BODY),
     };

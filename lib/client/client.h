@@ -112,7 +112,7 @@ struct memo_client {
         uint32_t stuck;              /* relaxed: stderr had no room for the oldest line */
         struct memo_http_task *ended, **ended_end;     /* to be called back, in their order */
         uint32_t ended_count;
-        struct memo_http_task *finished, **finished_end; /* whose end is to be taken as an event */
+        struct memo_http_task *finished, *finished_last; /* whose end is to be taken as an event */
         uint32_t finished_count;
         memo_log_fn *sink;
         void *sink_user;

@@ -46,7 +46,7 @@ bool memo__turn_is_mine(void);
 extern __thread uint32_t memo__inside __attribute__((tls_model("initial-exec")));
 /* One turn without waiting, and what it left to deliver; not with the turn. */
 void memo__engine_step(void);
-/* memo__wait for what the engine does: where no thread drives it, whoever waits does. */
+/* memo__wait for what the engine does: where no thread drives it, whoever waits does, save within a callback. */
 bool memo__engine_wait(struct memo__lock *l, memo__instant until);
 int memo__engine_fd(void);     /* readable when a turn has work; -1: there is no engine */
 /* Frees an immutable object when no reader can hold it any more. With the turn. */

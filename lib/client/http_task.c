@@ -24,13 +24,14 @@ struct memo_http_task {
     struct memo__timer pause;
     struct memo__http_run run;
     memo_attempt attempt;
-    memo_http_task *previous, *next;  /* under way: with the turn; ended: the client's lock */
+    memo_http_task *previous, *next;  /* under way: with the turn; ended, finished: the client's lock */
     memo_http_done_fn *done;
     void *user;
     memo_status status;
     uint32_t process;                 /* that submitted it */
     uint32_t refs, state, cancelled;  /* atomic */
     bool tried;
+    bool finished, unwanted;          /* the client's lock: its event waits; nobody wants it */
 };
 
 static void drop(memo_http_task *t)
@@ -104,6 +105,7 @@ static void not_sent(memo_http_task *t, memo_status s)
     memo_outcome o = { .size = sizeof o, .kind = MEMO_OUTCOME_CANCELLED, .grpc_status = -1 };
     int32_t again;
     (void)!memo_call_report(&t->keep->call, &t->attempt, &o, &again);
+    memo__http_answer_clear(&t->keep->answer); /* an earlier attempt may have been answered */
     finish(t, s);
 }
 
@@ -159,7 +161,6 @@ static void stop(memo_http_task *t)
     memo__timer_stop(t->client->loop, &t->pause);
     if (t->run.wire)
         t->client->transport->abort(&t->run);
-    t->keep->answer.kind = MEMO_OUTCOME_CANCELLED;
     not_sent(t, MEMO_E_CANCELLED);
 }
 
@@ -204,6 +205,24 @@ static void let_go(memo_http_task *t)
     drop(t);
 }
 
+static void push_finished(memo_client *c, memo_http_task *t)
+{
+    t->next = NULL;
+    t->previous = c->shared.finished_last;
+    *(t->previous ? &t->previous->next : &c->shared.finished) = t;
+    c->shared.finished_last = t;
+    memo__store(&c->shared.finished_count, c->shared.finished_count + 1);
+}
+
+static void unlink_finished(memo_client *c, memo_http_task *t)
+{
+    *(t->previous ? &t->previous->next : &c->shared.finished) = t->next;
+    *(t->next ? &t->next->previous : &c->shared.finished_last) = t->previous;
+    t->previous = t->next = NULL;
+    t->finished = false;
+    memo__store(&c->shared.finished_count, c->shared.finished_count - 1);
+}
+
 bool memo__task_deliver(memo_client *c)
 {
     memo_http_task *t = memo__load(&c->shared.ended_count) ? ended_one(c) : NULL;
@@ -217,16 +236,20 @@ bool memo__task_deliver(memo_client *c)
         memo__inside++;
         t->done(t->status, &reply, t->user);
         memo__inside--;
+        memo__process_check(); /* it may have forked */
         memo_http_reply_fini(&reply);
         let_go(t);
         return true;
     }
     memo__lock_take(&c->shared.lock);
-    *c->shared.finished_end = t;
-    c->shared.finished_end = &t->next;
-    memo__store(&c->shared.finished_count, c->shared.finished_count + 1);
+    bool wanted = t->finished = !t->unwanted;
+    if (wanted)
+        push_finished(c, t);
     memo__lock_drop(&c->shared.lock);
-    memo__events_tell(&c->events);
+    if (wanted)
+        memo__events_tell(&c->events);
+    else
+        let_go(t);
     return true;
 }
 
@@ -237,12 +260,8 @@ bool memo__task_event(memo_client *c, memo_event *out)
         return false;
     memo__lock_take(&c->shared.lock);
     memo_http_task *t = c->shared.finished;
-    if (t) {
-        c->shared.finished = t->next;
-        if (!t->next)
-            c->shared.finished_end = &c->shared.finished;
-        memo__store(&c->shared.finished_count, c->shared.finished_count - 1);
-    }
+    if (t)
+        unlink_finished(c, t);
     memo__lock_drop(&c->shared.lock);
     if (!t)
         return false;
@@ -276,7 +295,7 @@ void memo__tasks_after_fork(memo_client *c)
     c->shared.ended_end = &c->shared.ended;
     c->shared.ended_count = 0;
     c->shared.finished = NULL;
-    c->shared.finished_end = &c->shared.finished;
+    c->shared.finished_last = NULL;
     c->shared.finished_count = 0;
     if (c->owner.async && c->transport->after_fork(c->owner.async) != MEMO_OK) {
         c->transport->end(c->owner.async);
@@ -418,9 +437,26 @@ memo_status memo_http_task_take(memo_http_task *t, memo_http_reply *out)
     return t->status;
 }
 
+/* One that was taken: its end is known, so its event, which holds the task and its service, need not wait for anybody. */
+static void forget_event(memo_http_task *t)
+{
+    memo_client *c = t->client;
+    memo__lock_take(&c->shared.lock);
+    bool waits = t->finished;
+    t->unwanted = true; /* also where it is not delivered yet */
+    if (waits)
+        unlink_finished(c, t);
+    memo__lock_drop(&c->shared.lock);
+    if (waits)
+        let_go(t);
+}
+
 void memo_http_task_release(memo_http_task *t)
 {
     memo__process_check();
-    if (ours(t))
-        drop(t);
+    if (!ours(t))
+        return;
+    if (!t->done && memo__load_acquire(&t->state) == TAKEN)
+        forget_event(t);
+    drop(t);
 }

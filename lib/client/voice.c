@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/process.h"
 #include "client/client.h"
 #include "client/engine.h"
 #include "client/http.h"
@@ -87,13 +88,13 @@ void memo__client_log(memo_client *c, int32_t level, const char *format, ...)
 }
 
 /* What is to be said next, and to whom. */
-struct saying { struct memo__line *line; uint32_t missing; memo_log_fn *sink; void *user; };
+struct saying { struct memo__line *line; uint32_t missing, process; memo_log_fn *sink; void *user; };
 
 /* Out of the queue; whoever it goes to is busy until `said`. False: there is nothing. */
 static bool next(memo_client *c, struct saying *s)
 {
     memo__lock_take(&c->shared.lock);
-    *s = (struct saying){ c->shared.lines, c->shared.lines_missing, c->shared.sink, c->shared.sink_user };
+    *s = (struct saying){ c->shared.lines, c->shared.lines_missing, memo__load(&memo__process_number), c->shared.sink, c->shared.sink_user };
     if (s->line) {
         s->missing = s->line->missing;
         line_pop(c);
@@ -131,6 +132,7 @@ static bool deliver_one(memo_client *c)
     if (!next(c, &s))
         return false;
     bool all = say_all(&s);
+    memo__process_check(); /* a sink may have forked */
     memo__lock_take(&c->shared.lock);
     memo__store(&c->shared.stuck, (uint32_t)!all);
     if (!all && s.line) {
@@ -138,7 +140,7 @@ static bool deliver_one(memo_client *c)
         line_back(c, s.line);
     } else if (!all)
         c->shared.lines_missing += s.missing;
-    c->shared.sink_busy--;
+    c->shared.sink_busy -= s.process == memo__load(&memo__process_number); /* in a child nobody is busy any more: memo__client_after_fork */
     memo__wake(&c->shared.lock);
     memo__lock_drop(&c->shared.lock);
     if (all)
@@ -147,7 +149,7 @@ static bool deliver_one(memo_client *c)
 }
 
 /* One that has something to deliver. Not what stderr had no room for, but for the first look of a round: it must not make the round endless. */
-static memo_client *next_client(bool first)
+static memo_client *next_client(bool first, uint32_t *process)
 {
     struct memo__engine *g = memo__turn_take();
     memo_client *c = g ? g->clients : NULL;
@@ -158,6 +160,7 @@ static memo_client *next_client(bool first)
     if (c) {
         memo__lock_take(&c->shared.lock);
         c->shared.delivering++;
+        *process = memo__load(&memo__process_number);
         memo__lock_drop(&c->shared.lock);
     }
     memo__turn_drop();
@@ -167,11 +170,12 @@ static memo_client *next_client(bool first)
 /* The driver: the engine's thread, or threads of the host. A client can only be freed by somebody else, who waits for the sink that is busy. */
 void memo__clients_deliver(void)
 {
-    for (memo_client *c = next_client(true); c; c = next_client(false)) {
+    uint32_t process = 0;
+    for (memo_client *c = next_client(true, &process); c; c = next_client(false, &process)) {
         while (deliver_one(c) || memo__task_deliver(c))
             ;
         memo__lock_take(&c->shared.lock);
-        c->shared.delivering--;
+        c->shared.delivering -= process == memo__load(&memo__process_number); /* a callback may have forked: as with sink_busy */
         memo__wake(&c->shared.lock);
         memo__lock_drop(&c->shared.lock);
     }

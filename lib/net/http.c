@@ -203,7 +203,7 @@ static void give(struct memo__http_pool *p, struct wire *w, bool good)
     memo__lock_take(&p->lock);
     count(p, w, w->out);
     w->out = NULL;
-    if (!good || idle_of(p, w) >= p->o.idle_per_endpoint) {
+    if (!good || p->o.used_once || idle_of(p, w) >= p->o.idle_per_endpoint) {
         doomed = w;
     } else {
         if (p->stats.idle >= p->o.idle_total) {

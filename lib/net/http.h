@@ -24,6 +24,7 @@ struct memo__http_options {         /* 0 or NULL: the default in brackets. Texts
     uint32_t head_bytes;            /* of an answer, all of its heads together [64 KiB] */
     uint32_t head_count;            /* headers [100] */
     size_t body_bytes;              /* [16 MiB] */
+    bool used_once;                 /* no connection is kept: every exchange has its own [false] */
 };
 
 struct memo__http_target {
@@ -75,7 +76,7 @@ void memo__http_pool_sweep(struct memo__http_pool *p, memo__instant now);
 void memo__http_pool_after_fork(struct memo__http_pool *p);
 void memo__http_pool_stats(struct memo__http_pool *p, struct memo__http_stats *out);
 
-/* MEMO_OK: out says how it went. MEMO_E_NO_MEMORY: it was given up (kind is MEMO_OUTCOME_CANCELLED; `sent` tells whether it was on its way).
+/* MEMO_OK: out says how it went. MEMO_E_NO_MEMORY: it was given up, for lack of memory or descriptors of our own (kind is MEMO_OUTCOME_CANCELLED; `sent` tells whether it was on its way).
  * MEMO_E_ARGUMENT: an address that is not numeric, a host that is no name, too many headers; nothing was sent. */
 memo_status memo__http_exchange(struct memo__http_pool *p, const struct memo__http_target *t, const struct memo__http_send *s, struct memo__http_answer *out);
 /* The first header of that name, in any case; NULL if there is none. Borrowed from the answer. */
@@ -83,6 +84,7 @@ const char *memo__http_answer_get(const struct memo__http_answer *r, const char 
 /* For a transport beside libcurl: this is the answer. head: name NUL value NUL ... MEMO_OK, or MEMO_E_NO_MEMORY: it is as it was. */
 memo_status memo__http_answer_set(struct memo__http_pool *p, struct memo__http_answer *r, int32_t http_status, struct memo__text head,
                                   struct memo__text body);
+void memo__http_answer_clear(struct memo__http_answer *r); /* as before an exchange */
 void memo__http_answer_fini(struct memo__http_pool *p, struct memo__http_answer *r);
 
 /* What a caller may send; rejects, never repairs. MEMO_OK or MEMO_E_ARGUMENT. Names are tokens (RFC 9110 section 5.6.2); values have no CR, LF, NUL or other control byte;

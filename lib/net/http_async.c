@@ -7,8 +7,10 @@
  *   io started, changed, stopped  <--on_socket--  wants to read or write, or no longer
  *   timer started, stopped        <--on_timer---  wants to be called in so many ms
  *
- * Ends are read after each action (collect). on_socket must not fail: libcurl 7.88 then gives up the whole multi handle; who finds no memory for a socket ends that exchange
- * alone, at the next turn. Sockets are kept in a table beside libcurl's, because a forked child has to cut them before anybody says goodbye on them. */
+ * Ends are read after each action (collect). on_socket must not fail: libcurl 7.88 then gives up the whole multi handle; who finds no memory for a
+ * socket ends that exchange alone, at the next turn. Nor may on_timer: the timer has a place in the heap for as long as this lives (at MEMO__NEVER it
+ * rests), so starting it again takes no memory. Sockets are kept in a table beside libcurl's, because a forked child has to cut them before anybody
+ * says goodbye on them. */
 #define _GNU_SOURCE
 #include "net/http_async.h"
 #include <fcntl.h>
@@ -30,7 +32,8 @@ struct sock { /* one of libcurl's, watched by the loop */
 struct memo__http_async {
     struct memo__http_pool *pool;
     struct memo__loop *loop;
-    CURLM *multi;
+    CURLM *multi;                   /* NULL: closed after silence; the next exchange opens one */
+    memo__instant last;             /* when something ran */
     int wake[2];
     struct memo__timer timer;
     struct memo__http_run *running;
@@ -48,17 +51,20 @@ struct memo__http_async {
 
 static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *s)
 {
-    struct memo__http_async *a = user;
+    struct wire *w = user;
+    struct memo__http_async *a = w->async;
     (void)purpose;
     if (a->fds_count == a->fds_room) {
         uint32_t room = a->fds_room ? a->fds_room * 2 : 64;
         int *fds = memo__resize(&a->pool->alloc, a->fds, room * sizeof *fds);
-        if (!fds)
+        if (!fds) {
+            w->no_memory = true;
             return CURL_SOCKET_BAD;
+        }
         a->fds = fds;
         a->fds_room = room;
     }
-    int fd = socket(s->family, s->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, s->protocol); /* as in http_wire.c */
+    int fd = memo__wire_socket(w, s);
     if (fd < 0)
         return CURL_SOCKET_BAD;
     a->fds[a->fds_count++] = fd;
@@ -105,6 +111,7 @@ static void unlink_idle(struct memo__http_async *a, struct wire *w)
 static void keep(struct memo__http_async *a, struct wire *w, bool good)
 {
     w->out = NULL;
+    a->last = memo__loop_now(a->loop);
     if (!good) {
         memo__wire_free(w);
         return;
@@ -114,7 +121,7 @@ static void keep(struct memo__http_async *a, struct wire *w, bool good)
         unlink_idle(a, old);
         memo__wire_free(old);
     }
-    w->used = memo__loop_now(a->loop);
+    w->used = a->last;
     w->next = a->buckets[w->hash % BUCKETS];
     a->buckets[w->hash % BUCKETS] = w;
     w->newer = NULL;
@@ -141,6 +148,17 @@ static void over(struct memo__http_run *x, CURLcode code)
     keep(a, w, good);
     a->stats.exchanges++;
     x->fn(x, status, x->user);
+}
+
+static void multi_close(struct memo__http_async *a)
+{
+    struct memo__pipe_guard g;
+    if (!a->multi)
+        return;
+    memo__pipe_guard_enter(&g, a->secure);
+    curl_multi_cleanup(a->multi);
+    memo__pipe_guard_leave(&g);
+    a->multi = NULL;
 }
 
 /* Those for whose sockets there was no memory: as if libcurl had said so. */
@@ -171,6 +189,21 @@ static void collect(struct memo__http_async *a)
         end_starved(a);
 }
 
+/* libcurl found no memory half-way through its own books, and 7.88 divides by zero when it is asked again about such a socket: all that runs ends, and
+ * the next exchange makes another multi handle. */
+static void give_up(struct memo__http_async *a)
+{
+    struct memo__pipe_guard g;
+    memo__pipe_guard_enter(&g, a->secure);
+    for (struct memo__http_run *x = a->running; x; x = x->next) {
+        curl_multi_remove_handle(a->multi, x->wire->easy);
+        x->wire->no_memory = true;
+    }
+    memo__pipe_guard_leave(&g);
+    multi_close(a);
+    end_starved(a);
+}
+
 /* ---- between the loop and libcurl ---- */
 
 static void act(struct memo__http_async *a, curl_socket_t fd, int ready)
@@ -178,9 +211,11 @@ static void act(struct memo__http_async *a, curl_socket_t fd, int ready)
     struct memo__pipe_guard g;
     int running;
     memo__pipe_guard_enter(&g, a->secure);
-    (void)curl_multi_socket_action(a->multi, fd, ready, &running);
+    CURLMcode m = curl_multi_socket_action(a->multi, fd, ready, &running);
     memo__pipe_guard_leave(&g);
     collect(a);
+    if (m != CURLM_OK && a->multi)
+        give_up(a);
 }
 
 /* What went wrong is found by reading and writing: CURL_CSELECT_ERR would end the exchange without a reason. */
@@ -192,20 +227,27 @@ static void on_ready(struct memo__io *io, uint32_t ready, void *user)
     act(a, io->fd, what);
 }
 
+static void on_due(struct memo__timer *t, void *user);
+
+/* Cannot fail: it has its place, or has just given it back (on_due). */
+static void due_at(struct memo__http_async *a, memo__instant at)
+{
+    (void)memo__timer_start(a->loop, &a->timer, at, on_due, a);
+}
+
 static void on_due(struct memo__timer *t, void *user)
 {
+    struct memo__http_async *a = user;
     (void)t;
-    act(user, CURL_SOCKET_TIMEOUT, 0);
+    due_at(a, MEMO__NEVER); /* before anybody else takes its place */
+    act(a, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer(CURLM *multi, long ms, void *user)
 {
     struct memo__http_async *a = user;
     (void)multi;
-    if (ms < 0)
-        memo__timer_stop(a->loop, &a->timer);
-    else if (memo__timer_start(a->loop, &a->timer, memo__after_ms(memo__loop_now(a->loop), ms), on_due, a) != MEMO_OK)
-        return -1; /* only the first time may need memory, and memo__http_async_new had it */
+    due_at(a, ms < 0 ? MEMO__NEVER : memo__after_ms(memo__loop_now(a->loop), ms));
     return 0;
 }
 
@@ -262,9 +304,32 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
     struct memo__http_run *x = NULL;
     if (!good && curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&x) == CURLE_OK && x && x->wire) {
         x->wire->no_memory = a->starved = true;
-        (void)memo__timer_start(a->loop, &a->timer, memo__loop_now(a->loop), on_due, a);
+        due_at(a, memo__loop_now(a->loop));
     }
     return 0;
+}
+
+/* ---- the multi handle ---- */
+
+/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times the handles that are in use just now,
+ * would close what the next burst needs. */
+static long connections_most(void)
+{
+    struct rlimit r;
+    uint64_t half = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY ? (uint64_t)r.rlim_cur / 2 : 16384;
+    return half < 64 ? 64 : half > 16384 ? 16384 : (long)half;
+}
+
+static bool multi_open(struct memo__http_async *a)
+{
+    a->wake[0] = a->wake[1] = -1;
+    a->multi = memo__multi_new(a->wake, connections_most());
+    bool good = a->multi && curl_multi_setopt(a->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK; /* one lost connection, one lost exchange */
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_SOCKETDATA, a) == CURLM_OK;
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_TIMERDATA, a) == CURLM_OK;
+    if (!good)
+        multi_close(a);
+    return good;
 }
 
 /* ---- beginning and breaking off ---- */
@@ -287,8 +352,9 @@ static memo_status take(struct memo__http_async *a, const struct memo__http_targ
     if (s != MEMO_OK)
         return s;
     bool wrong = false;
+    w->async = a;
     wrong |= curl_easy_setopt(w->easy, CURLOPT_OPENSOCKETFUNCTION, socket_open) != CURLE_OK;
-    wrong |= curl_easy_setopt(w->easy, CURLOPT_OPENSOCKETDATA, a) != CURLE_OK;
+    wrong |= curl_easy_setopt(w->easy, CURLOPT_OPENSOCKETDATA, w) != CURLE_OK;
     wrong |= curl_easy_setopt(w->easy, CURLOPT_CLOSESOCKETFUNCTION, socket_close) != CURLE_OK;
     wrong |= curl_easy_setopt(w->easy, CURLOPT_CLOSESOCKETDATA, a) != CURLE_OK;
     if (wrong) {
@@ -323,6 +389,8 @@ memo_status memo__http_start(struct memo__http_async *a, struct memo__http_run *
         fn(x, MEMO_OK, user);
         return MEMO_OK;
     }
+    if (!a->multi && !multi_open(a))
+        return MEMO_E_NO_MEMORY;
     memo_status status = take(a, t, &w);
     if (status == MEMO_E_ARGUMENT)
         snprintf(answer->error, sizeof answer->error, "the endpoint has no numeric address, no port or a host that is not a name");
@@ -358,25 +426,6 @@ void memo__http_abort(struct memo__http_run *x)
 
 /* ---- as a whole ---- */
 
-/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times the handles that are in use just now,
- * would close what the next burst needs. */
-static long connections_most(void)
-{
-    struct rlimit r;
-    uint64_t half = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY ? (uint64_t)r.rlim_cur / 2 : 16384;
-    return half < 64 ? 64 : half > 16384 ? 16384 : (long)half;
-}
-
-static bool multi_open(struct memo__http_async *a)
-{
-    a->wake[0] = a->wake[1] = -1;
-    a->multi = memo__multi_new(a->wake, connections_most());
-    if (!a->multi || curl_multi_setopt(a->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK) /* a lost connection is one lost exchange, as in http.c */
-        return false;
-    return curl_multi_setopt(a->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_SOCKETDATA, a) == CURLM_OK &&
-        curl_multi_setopt(a->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_TIMERDATA, a) == CURLM_OK;
-}
-
 memo_status memo__http_async_new(struct memo__http_pool *p, struct memo__loop *l, struct memo__http_async **out)
 {
     struct memo__http_async *a = memo__get(&p->alloc, sizeof *a);
@@ -385,7 +434,8 @@ memo_status memo__http_async_new(struct memo__http_pool *p, struct memo__loop *l
         return MEMO_E_NO_MEMORY;
     a->pool = p;
     a->loop = l;
-    if (!multi_open(a) || memo__timer_start(l, &a->timer, memo__loop_now(l), on_due, a) != MEMO_OK) {
+    a->last = memo__loop_now(l);
+    if (!multi_open(a) || memo__timer_start(l, &a->timer, MEMO__NEVER, on_due, a) != MEMO_OK) {
         memo__http_async_free(a);
         return MEMO_E_NO_MEMORY;
     }
@@ -402,17 +452,6 @@ static void wires_free(struct memo__http_async *a)
         unlink_idle(a, w);
         memo__wire_free(w);
     }
-}
-
-static void multi_close(struct memo__http_async *a)
-{
-    struct memo__pipe_guard g;
-    if (!a->multi)
-        return;
-    memo__pipe_guard_enter(&g, a->secure);
-    curl_multi_cleanup(a->multi);
-    memo__pipe_guard_leave(&g);
-    a->multi = NULL;
 }
 
 void memo__http_async_free(struct memo__http_async *a)
@@ -438,6 +477,10 @@ void memo__http_async_sweep(struct memo__http_async *a, memo__instant now)
         unlink_idle(a, w);
         memo__wire_free(w);
     }
+    if (a->multi && !a->running && !a->oldest && memo__since(now, a->last) >= a->pool->o.idle_ns) {
+        multi_close(a); /* its connections: libcurl looks after them only when it makes another one */
+        due_at(a, MEMO__NEVER);
+    }
 }
 
 memo_status memo__http_async_after_fork(struct memo__http_async *a)
@@ -453,7 +496,7 @@ memo_status memo__http_async_after_fork(struct memo__http_async *a)
     wires_free(a);
     multi_close(a);
     a->fds_count = 0;
-    memo__timer_stop(a->loop, &a->timer);
+    due_at(a, MEMO__NEVER);
     return multi_open(a) ? MEMO_OK : MEMO_E_NO_MEMORY;
 }
 

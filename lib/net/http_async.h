@@ -31,7 +31,7 @@ struct memo__http_async_stats { uint64_t exchanges, connections; uint32_t runnin
 memo_status memo__http_async_new(struct memo__http_pool *p, struct memo__loop *l, struct memo__http_async **out);
 /* What still runs is abandoned: its fn is not called. NULL is welcome. */
 void memo__http_async_free(struct memo__http_async *a);
-void memo__http_async_sweep(struct memo__http_async *a, memo__instant now); /* handles that were idle for too long */
+void memo__http_async_sweep(struct memo__http_async *a, memo__instant now); /* closes what was idle for too long */
 /* In a forked child: the parent's exchanges are gone, without a word on their sockets; their fn is not called. */
 memo_status memo__http_async_after_fork(struct memo__http_async *a);
 void memo__http_async_stats(const struct memo__http_async *a, struct memo__http_async_stats *out);

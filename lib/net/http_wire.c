@@ -220,11 +220,19 @@ static int about_to_send(void *user, char *peer, char *local, int peer_port, int
     return CURL_PREREQFUNC_OK;
 }
 
+int memo__wire_socket(struct wire *w, const struct curl_sockaddr *a)
+{
+    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol); /* libcurl asks later, and goes on if that fails */
+    if (fd < 0 && !w->sent && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+        w->no_memory = true;
+    return fd;
+}
+
 static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct wire *w = user;
     (void)purpose;
-    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol); /* libcurl asks later, and goes on if that fails */
+    int fd = memo__wire_socket(w, a);
     if (fd >= 0) {
         w->opened = true;
         w->fd[w->fd[0] >= 0] = fd;
@@ -388,6 +396,7 @@ static bool wire_options(struct wire *w, uint32_t draw)
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_MAXAGE_CONN, seconds(w->pool->o.idle_ns));
     SET(CURLOPT_MAXLIFETIME_CONN, seconds(life));
+    SET(CURLOPT_FORBID_REUSE, w->pool->o.used_once ? 1L : 0L);
     if (strcmp(w->address, w->host) != 0)
         SET(CURLOPT_CONNECT_TO, &w->connect_to_node);
     if (w->secure) {

@@ -22,6 +22,7 @@ struct wire {
     CURL *easy;
     CURLM *multi;
     struct memo__http_pool *pool;
+    struct memo__http_async *async; /* whose exchanges it carries; NULL: those that block */
     /* the endpoint */
     uint64_t hash;
     uint16_t port;
@@ -86,5 +87,7 @@ void memo__wire_free(struct wire *w);
 memo_status memo__wire_begin(struct wire *w, const struct memo__http_send *s, struct memo__http_answer *out);
 /* After it: how it went. good: the wire may be used again. */
 memo_status memo__wire_end(struct wire *w, CURLcode code, bool *good);
-void memo__http_answer_clear(struct memo__http_answer *r);
+/* A socket for libcurl, or -1. Where this process may have no more of them, or the machine has no memory, the exchange ends as without memory:
+ * that says nothing about the peer. */
+int memo__wire_socket(struct wire *w, const struct curl_sockaddr *a);
 #endif

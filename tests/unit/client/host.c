@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#include "base/atomic.h"
 #include "base/clock.h"
+#include "client/client.h"
 #include "tests/unit/net/child.h"
 
 /* Threads of ours, by their name. */
@@ -160,6 +163,81 @@ START_TEST(stepped_from_everywhere)
 }
 END_TEST
 
+struct forked { memo_client *client; pid_t pid; bool wrong; };
+
+static void forks(int32_t level, const char *line, void *user)
+{
+    struct forked *f = user;
+    (void)level, (void)line;
+    if (f->pid < 0 && (f->pid = fork()) == 0)
+        f->wrong = memo_client_fd(f->client) < 0; /* here the child becomes one */
+}
+
+/* Who forks within a callback returns from it in both processes; the child's client, in which nothing is delivered any more, is freed as any other. */
+START_TEST(forked_within_a_callback)
+{
+    int status = -1;
+    memo_client *c = hosted("static:todo=127.0.0.1:9");
+    struct forked f = { c, -1, false };
+    memo__store(&c->log_level, MEMO_LOG_ERROR);
+    memo_log_set(c, forks, &f);
+    memo__client_log(c, MEMO_LOG_ERROR, "fork");
+    while (f.pid < 0)
+        ck_assert_int_eq(memo_client_step(c), MEMO_OK);
+    if (f.pid == 0) {
+        (void)alarm(10); /* free would wait for itself */
+        bool good = memo_client_step(c) == MEMO_OK && !f.wrong;
+        memo_log_set(c, NULL, NULL);
+        memo_client_free(c);
+        child_ends(good);
+    }
+    ck_assert_int_eq(waitpid(f.pid, &status, 0), f.pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    memo_client_free(c);
+}
+END_TEST
+
+struct waited { memo_client *client; memo_status status; int64_t busy; };
+
+static int64_t busy_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * MEMO__S + t.tv_nsec;
+}
+
+static void waits(int32_t level, const char *line, void *user)
+{
+    struct waited *w = user;
+    (void)level, (void)line;
+    if (w->status != -1)
+        return;
+    memo__loop_wake(w->client->loop); /* a turn has work, which nobody does meanwhile */
+    w->busy = busy_ns();
+    w->status = memo_client_wait(w->client, 300, NULL);
+    w->busy = busy_ns() - w->busy;
+}
+
+/* Whoever waits from within a callback cannot drive: it sleeps. */
+START_TEST(waiting_within_a_callback_does_not_spin)
+{
+    memo_client *c = hosted(stage_away());
+    memo_service *s = NULL;
+    struct waited w = { c, -1, 0 };
+    ck_assert_int_eq(memo_service_acquire(c, "todo", &s, NULL), MEMO_OK);
+    memo__store(&c->log_level, MEMO_LOG_ERROR);
+    memo_log_set(c, waits, &w);
+    memo__client_log(c, MEMO_LOG_ERROR, "wait");
+    while (w.status == -1)
+        ck_assert_int_eq(memo_client_step(c), MEMO_OK);
+    ck_assert_int_eq(w.status, MEMO_E_TIMEOUT);
+    ck_assert_int_lt(w.busy, 50 * MEMO__MS);
+    memo_service_release(s);
+    memo_client_free(c);
+    stage_dir_remove();
+}
+END_TEST
+
 Suite *suite_client_host(void);
 Suite *suite_client_host(void)
 {
@@ -170,6 +248,8 @@ Suite *suite_client_host(void)
     tcase_add_test(t, leases_are_kept);
     tcase_add_test(t, a_child_drives_its_own);
     tcase_add_test(t, stepped_from_everywhere);
+    tcase_add_test(t, forked_within_a_callback);
+    tcase_add_test(t, waiting_within_a_callback_does_not_spin);
     suite_add_tcase(s, t);
     return s;
 }

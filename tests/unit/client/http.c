@@ -352,6 +352,34 @@ START_TEST(test_arguments)
 }
 END_TEST
 
+/* Age 0s, and none kept: every request has a connection of its own, on this thread and submitted. */
+START_TEST(test_no_connection_is_kept)
+{
+    static const char *const settings[][2] = { { "http_max_age", "0s" }, { "http_max_idle", "0" } };
+    for (int i = 0; i < 2; i++) {
+        memo_http_request q = MEMO_INIT(memo_http_request);
+        memo_http_reply reply = MEMO_INIT(memo_http_reply);
+        peer_start(&peer, "127.0.0.1", serve_text, OK);
+        open_at(NULL, settings[i][0], settings[i][1], peer.port, 0);
+        for (int j = 1; j <= 3; j++) {
+            ck_assert_int_eq(memo_http_get(service, "/", &reply, NULL), MEMO_OK);
+            peer_wait_ended(&peer, j);
+        }
+        for (int j = 4; j <= 6; j++) {
+            memo_http_task *task = NULL;
+            ck_assert_int_eq(memo_http_submit(service, &q, NULL, NULL, &task, NULL), MEMO_OK);
+            (void)stage_event(client, MEMO_EVENT_DONE, NULL);
+            ck_assert_int_eq(memo_http_task_take(task, &reply), MEMO_OK);
+            memo_http_task_release(task);
+            peer_wait_ended(&peer, j);
+        }
+        ck_assert_int_eq(peer_accepted(&peer), 6);
+        memo_http_reply_fini(&reply);
+        close_all();
+    }
+}
+END_TEST
+
 Suite *suite_client_http(void)
 {
     Suite *s = suite_create("client/http");
@@ -369,6 +397,7 @@ Suite *suite_client_http(void)
     tcase_add_test(t, test_how_it_can_fail);
     tcase_add_test(t, test_refused);
     tcase_add_test(t, test_arguments);
+    tcase_add_test(t, test_no_connection_is_kept);
     suite_add_tcase(s, t);
     return s;
 }

@@ -17,7 +17,7 @@
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 #define BUSY "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
-static struct peer peer;
+static struct peer peer, second;
 static memo_client *client;
 static memo_service *service;
 static sem_t over;
@@ -372,6 +372,86 @@ START_TEST(a_child_has_its_own)
 }
 END_TEST
 
+static uint32_t starve;
+
+static void *starving_get(void *user, size_t bytes)
+{
+    return memo__load(&starve) ? NULL : memo__alloc_libc.get(user, bytes);
+}
+
+static void busy_and_starving(struct line *l)
+{
+    while (line_read(l)) {
+        memo__store(&starve, 1u);
+        line_say(l, BUSY, strlen(BUSY));
+    }
+}
+
+/* What an earlier attempt was answered is not the answer of a call that could not go on. */
+START_TEST(no_memory_for_the_second_attempt)
+{
+    struct heard h = { .status = -1 };
+    char url[64];
+    struct memo__alloc was = memo__alloc_default;
+    memo__alloc_default.get = starving_get;
+    starve = 0;
+    sem_init(&over, 0, 0);
+    peer_start(&peer, "127.0.0.1", busy_and_starving, NULL);
+    peer_start(&second, "127.0.0.1", busy_and_starving, NULL);
+    (void)snprintf(url, sizeof url, "static:todo=127.0.0.1:%u|127.0.0.1:%u", peer.port, second.port); /* a connection to the other one takes memory */
+    client = stage_client("registry", url);
+    ck_assert_int_eq(memo_client_set(client, "default_timeout", "1m", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_set(client, "rules", "{\"memo\":1,\"defaults\":{\"balance\":{\"policy\":\"round-robin\"},\"retry\":{\"attempts\":2,\"budget\":\"100%\","
+                                     "\"backoff\":{\"initial\":\"1ms\",\"max\":\"1ms\",\"jitter\":\"none\"}}}}", NULL), MEMO_OK);
+    ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
+    service = stage_service(client, "todo");
+    ck_assert_int_eq(submit(&h, NULL), MEMO_OK);
+    sem_wait(&over);
+    memo__store(&starve, 0u);
+    ck_assert_int_eq(h.status, MEMO_E_NO_MEMORY);
+    ck_assert_int_eq(h.http, 0);
+    ck_assert_str_eq(h.body, "");
+    finish();
+    peer_stop(&second);
+    memo__alloc_default = was;
+}
+END_TEST
+
+static uint32_t holds(void)
+{
+    memo__lock_take(&client->shared.lock);
+    uint32_t n = service->refs;
+    memo__lock_drop(&client->shared.lock);
+    return n;
+}
+
+/* Whoever takes and releases has had the end: no event of it waits, and nothing is held until somebody takes events. */
+START_TEST(taken_and_released)
+{
+    begin(serve_text, OK, NULL, NULL, NULL);
+    memo_http_reply reply = MEMO_INIT(memo_http_reply);
+    uint32_t before = holds();
+    for (int i = 0; i < 100; i++) {
+        memo_http_task *task = NULL;
+        ck_assert_int_eq(submit(NULL, &task), MEMO_OK);
+        memo_status s;
+        while ((s = memo_http_task_take(task, &reply)) == MEMO_E_STATE)
+            look_again();
+        ck_assert_int_eq(s, MEMO_OK);
+        if (i % 2)
+            look_again(); /* its event is there, or is about to be */
+        memo_http_task_release(task);
+    }
+    memo_http_reply_fini(&reply);
+    for (int i = 0; i < 5000 && holds() != before; i++)
+        look_again();
+    ck_assert_uint_eq(holds(), before);
+    ck_assert_uint_eq(memo__load(&client->shared.finished_count), 0);
+    ck_assert_uint_eq(stage_events(client, MEMO_EVENT_DONE), 0);
+    finish();
+}
+END_TEST
+
 Suite *suite_client_http_task(void);
 Suite *suite_client_http_task(void)
 {
@@ -389,6 +469,8 @@ Suite *suite_client_http_task(void)
     tcase_add_test(t, failures);
     tcase_add_test(t, freed_under_way);
     tcase_add_test(t, one_begins_the_next);
+    tcase_add_test(t, no_memory_for_the_second_attempt);
+    tcase_add_test(t, taken_and_released);
     tcase_add_test(t, hosted);
     if (FORKS_BESIDE_THREADS && THREADS_IN_CHILDREN)
         tcase_add_test(t, a_child_has_its_own);

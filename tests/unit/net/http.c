@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -848,6 +849,27 @@ START_TEST(without_memory_it_says_so)
 }
 END_TEST
 
+/* That this process may have no more descriptors says nothing about the peer. */
+START_TEST(no_descriptor_left)
+{
+    struct rlimit was, none;
+    start(serve_text, OK_TEXT);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+    int next = dup(0);
+    (void)close(next);
+    none = was;
+    none.rlim_cur = (rlim_t)next;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    memo_status s = exchange(&plain_get);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+    ck_assert_int_eq(s, MEMO_E_NO_MEMORY);
+    ck_assert(answer.kind == MEMO_OUTCOME_CANCELLED && !answer.sent);
+    ck_assert_int_eq(exchange(&plain_get), MEMO_OK);
+    ck_hello();
+    finish();
+}
+END_TEST
+
 /* ---- what a caller may send ---- */
 
 START_TEST(an_answer_of_another_transport)
@@ -974,6 +996,7 @@ Suite *suite_net_http(void)
     tcase_add_test(t, a_ca_file_that_is_not_there);
     tcase_add_loop_test(t, without_memory_it_says_so, 0, 2);
     tcase_add_test(t, an_answer_of_another_transport);
+    tcase_add_test(t, no_descriptor_left);
     tcase_add_test(t, headers_are_checked);
     tcase_add_test(t, methods_and_paths_are_checked);
     tcase_add_test(t, a_path_goes_as_it_is);

@@ -3,10 +3,13 @@
 #define _GNU_SOURCE
 #include "net/http_async.h"
 #include <check.h>
+#include <curl/curl.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "net/httpd.h"
@@ -42,18 +45,20 @@ static void on_request(struct memo__httpd_request *r, void *user)
         memo__httpd_reply_text(r, 200, "text/plain", "hello");
 }
 
-static void start(const struct memo__http_options *o)
+static void start_with(const struct memo__alloc *of_loop, const struct memo__http_options *o)
 {
     memo_error e = MEMO_INIT(memo_error);
     memset(ones, 0, sizeof ones);
     held_count = 0;
     port = 0;
-    ck_assert_int_eq(memo__loop_new(&memo__alloc_libc, &memo__host_linux, &loop), MEMO_OK);
+    ck_assert_int_eq(memo__loop_new(of_loop, &memo__host_linux, &loop), MEMO_OK);
     ck_assert_int_eq(memo__httpd_new(&memo__alloc_libc, loop, NULL, on_request, NULL, &server), MEMO_OK);
     ck_assert_int_eq(memo__httpd_listen(server, "127.0.0.1", &port, &e), MEMO_OK);
     ck_assert_int_eq(memo__http_pool_new(&memo__alloc_libc, &memo__host_linux, o, &pool, &e), MEMO_OK);
     ck_assert_int_eq(memo__http_async_new(pool, loop, &async), MEMO_OK);
 }
+
+static void start(const struct memo__http_options *o) { start_with(&memo__alloc_libc, o); }
 
 static void finish(void)
 {
@@ -280,6 +285,131 @@ static int descriptors(void)
     return n;
 }
 
+/* Silence closes connections, too, and the next exchange makes its own. */
+START_TEST(silence_closes_connections)
+{
+    const struct memo__http_options o = { .idle_ns = 10 * MEMO__S };
+    start(&o);
+    int before = descriptors();
+    for (int i = 0; i < 5; i++)
+        begin(&ones[i], "/todos");
+    turn_until(5);
+    ck_assert_int_eq(descriptors(), before + 10); /* both ends are here */
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 9 * MEMO__S));
+    ck_assert_int_eq(descriptors(), before + 10);
+    begin(&ones[5], "/hang");
+    while (held_count < 1)
+        ck_assert_int_eq(memo__loop_step(loop, 5 * MEMO__S), MEMO_OK);
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 11 * MEMO__S)); /* not while something runs */
+    memo__httpd_reply_text(held[0], 200, "text/plain", "hello");
+    turn_until(6);
+    ck_hello(&ones[5]);
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 11 * MEMO__S));
+    for (int i = 0; i < 100 && descriptors() > before; i++) /* the server sees it */
+        ck_assert_int_eq(memo__loop_step(loop, 50 * MEMO__MS), MEMO_OK);
+    ck_assert_int_le(descriptors(), before);
+    memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 22 * MEMO__S));
+    begin(&ones[6], "/todos");
+    turn_until(7);
+    ck_hello(&ones[6]);
+    finish();
+}
+END_TEST
+
+/* libcurl gives the whole multi handle up when its timer cannot be started: the timer keeps its place, whoever wants the others, so that starting it again takes no memory. */
+START_TEST(a_timer_without_memory)
+{
+    static struct memo__timer fill[4096];
+    struct failing f;
+    struct memo__http_target nobody = { .address = "127.0.0.1", .port = 1 };
+    const struct memo__http_send plain = { .path = "/", .timeout_ns = 10 * MEMO__S };
+    uint32_t used = 0;
+    failing_init(&f, 0, false);
+    start_with(&f.alloc, NULL);
+    begin(&ones[0], "/todos");
+    turn_until(1);
+    f.forever = true;
+    f.fail_at = f.requests + 1;
+    while (memo__timer_start(loop, &fill[used], memo__after(memo__loop_now(loop), 3600 * MEMO__S), NULL, NULL) == MEMO_OK)
+        used++; /* all places */
+    f.failed = false;
+    ck_assert_int_eq(memo__http_start(async, &ones[1].run, &nobody, &plain, &ones[1].answer, on_end, &ones[1]), MEMO_OK);
+    turn_until(2);
+    ck_assert_int_eq(ones[1].answer.kind, MEMO_OUTCOME_CONNECT_FAILED);
+    ck_assert(!f.failed);
+    f.fail_at = 0;
+    begin(&ones[0], "/todos");
+    turn_until(3);
+    ck_hello(&ones[0]);
+    while (used)
+        memo__timer_stop(loop, &fill[--used]);
+    finish();
+    failing_done(&f);
+}
+END_TEST
+
+/* That this process may have no more of them says nothing about the peer. */
+/* In the place of libcurl's: says once that it found no memory half-way, which in libcurl itself takes more luck than a test can have. */
+static bool no_memory_half_way;
+
+CURLMcode curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int ready, int *running)
+{
+    CURLMcode (*real)(CURLM *, curl_socket_t, int, int *) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "curl_multi_socket_action");
+    memcpy(&real, &symbol, sizeof real);
+    CURLMcode code = real(multi, fd, ready, running);
+    if (!no_memory_half_way)
+        return code;
+    no_memory_half_way = false;
+    return CURLM_OUT_OF_MEMORY;
+}
+
+START_TEST(libcurl_without_memory_half_way)
+{
+    start(NULL);
+    begin(&ones[0], "/todos");
+    turn_until(1);
+    for (int i = 1; i < 9; i++)
+        begin(&ones[i], "/hang");
+    ones[1].then = "/todos"; /* begun while the others are being ended */
+    while (held_count < 8)
+        ck_assert_int_eq(memo__loop_step(loop, MEMO__S), MEMO_OK);
+    no_memory_half_way = true;
+    begin(&ones[9], "/todos");
+    turn_until(11);
+    for (int i = 2; i < 10; i++) {
+        ck_assert_int_eq(ones[i].ended, 1);
+        ck_assert_int_eq(ones[i].status, MEMO_E_NO_MEMORY);
+        ck_assert_int_eq(ones[i].answer.kind, MEMO_OUTCOME_CANCELLED);
+    }
+    ck_assert_int_eq(ones[1].ended, 2);
+    ck_hello(&ones[1]);
+    finish();
+}
+END_TEST
+
+START_TEST(no_descriptor_left)
+{
+    struct rlimit was, none;
+    start(NULL);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+    int next = dup(0);
+    (void)close(next);
+    none = was;
+    none.rlim_cur = (rlim_t)next;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    begin(&ones[0], "/todos");
+    turn_until(1);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+    ck_assert_int_eq(ones[0].status, MEMO_E_NO_MEMORY);
+    ck_assert(ones[0].answer.kind == MEMO_OUTCOME_CANCELLED && !ones[0].answer.sent);
+    begin(&ones[0], "/todos");
+    turn_until(2);
+    ck_hello(&ones[0]);
+    finish();
+}
+END_TEST
+
 /* What runs is abandoned; nothing stays open. */
 START_TEST(freed_while_running)
 {
@@ -355,6 +485,10 @@ Suite *suite_net_http_async(void)
     tcase_add_test(t, sent_once);
     tcase_add_test(t, capped);
     tcase_add_test(t, swept);
+    tcase_add_test(t, silence_closes_connections);
+    tcase_add_test(t, a_timer_without_memory);
+    tcase_add_test(t, libcurl_without_memory_half_way);
+    tcase_add_test(t, no_descriptor_left);
     tcase_add_test(t, freed_while_running);
     tcase_add_test(t, forked);
     suite_add_tcase(s, t);
