@@ -29,6 +29,7 @@
 static struct { long requests, fail_at, live; bool forever; uint32_t failed; } oom;
 static const char *step = "";
 static long points, wrong;
+static bool hosted; /* no thread of libmemo's: the scenario drives */
 
 static bool fail_now(void)
 {
@@ -135,6 +136,12 @@ static int descriptors(void)
     return count;
 }
 
+static void mistaken(const char *what, long n, bool forever)
+{
+    (void)printf("oom: %s, allocation %ld%s\n", what, n, forever ? " and on" : "");
+    wrong++;
+}
+
 /* A status that is no name of ours, or an argument error where the arguments are good, is a mistake. */
 static bool good(const char *what, memo_status s)
 {
@@ -204,6 +211,47 @@ static void use_calls(memo_service *s)
     memo_http_reply_fini(&r);
 }
 
+static void on_done(memo_status status, memo_http_reply *r, void *user)
+{
+    (void)r;
+    if (!memo_status_refused(status))
+        (void)good("memo_http_done_fn", status);
+    memo__store((uint32_t *)user, 1u);
+}
+
+/* Submitted with a callback, driven by ourselves: it is called back once, whatever fails. */
+static void use_callback(memo_client *c, memo_service *s)
+{
+    memo_http_request q = MEMO_INIT(memo_http_request);
+    static uint32_t done; /* also where it comes too late */
+    memo__store(&done, 0u);
+    struct pollfd ready = { .fd = memo_client_fd(c), .events = POLLIN };
+    memo_status status = memo_http_submit(s, &q, on_done, &done, NULL, NULL);
+    if (status != MEMO_OK) {
+        if (!memo_status_refused(status))
+            (void)good("memo_http_submit", status);
+        return;
+    }
+    for (int left = 200; left && !memo__load(&done); left--) {
+        (void)poll(&ready, 1, 50); /* 10 s, whoever drives */
+        (void)good("memo_client_step", memo_client_step(c));
+    }
+    if (!memo__load(&done))
+        mistaken("a submitted call was not called back", oom.fail_at, oom.forever);
+}
+
+static bool wait_for_event(memo_client *c)
+{
+    struct pollfd ready[2] = { { .fd = memo_event_fd(c), .events = POLLIN }, { .fd = memo_client_fd(c), .events = hosted ? POLLIN : 0 } };
+    for (int left = 200; left; left--) {
+        if (poll(ready, 2, 50) > 0 && ready[0].revents)
+            return true;
+        if (hosted)
+            (void)good("memo_client_step", memo_client_step(c));
+    }
+    return false;
+}
+
 /* Submitted without a callback, and waited for in events: those of a task are never lost. */
 static void use_tasks(memo_client *c, memo_service *s)
 {
@@ -211,7 +259,6 @@ static void use_tasks(memo_client *c, memo_service *s)
     memo_http_reply r = MEMO_INIT(memo_http_reply);
     memo_http_task *t = NULL;
     memo_event e = MEMO_INIT(memo_event);
-    struct pollfd ready = { .fd = memo_event_fd(c), .events = POLLIN };
     uint32_t n;
     memo_status status = memo_http_submit(s, &q, NULL, NULL, &t, NULL);
     if (status != MEMO_OK) {
@@ -219,13 +266,16 @@ static void use_tasks(memo_client *c, memo_service *s)
             (void)good("memo_http_submit", status);
         return;
     }
-    while ((status = memo_http_task_take(t, &r)) == MEMO_E_STATE && poll(&ready, 1, 10000) == 1)
+    while ((status = memo_http_task_take(t, &r)) == MEMO_E_STATE && wait_for_event(c))
         (void)good("memo_event_take", memo_event_take(c, &e, 1, &n));
+    if (status == MEMO_E_STATE)
+        mistaken("the end of a task was not told", oom.fail_at, oom.forever);
     if (!memo_status_refused(status))
         (void)good("memo_http_task_take", status);
     memo_http_reply_fini(&r);
     memo_http_task_release(t);
-    if (memo_http_submit(s, &q, NULL, NULL, &t, NULL) == MEMO_OK) {
+    status = memo_http_submit(s, &q, NULL, NULL, &t, NULL);
+    if (!memo_status_refused(status) && good("memo_http_submit", status)) {
         memo_http_cancel(t);
         memo_http_task_release(t);
     }
@@ -273,6 +323,7 @@ static void use_service(memo_client *c)
     use_calls(s);
     use_context(s);
     use_tasks(c, s);
+    use_callback(c, s);
     memo_service_release(s);
 }
 
@@ -324,6 +375,8 @@ static void scenario(const char *registry, bool registers)
         goto done;
     (void)good("memo_client_get_setting", memo_client_get_setting(c, "log_level", value, sizeof value, origin, sizeof origin));
     memo_log_set(c, on_line, &lines);
+    if (hosted && !good("memo_client_set", memo_client_set(c, "engine_thread", "false", NULL)))
+        goto done;
     if (!good("memo_client_start", memo_client_start(c, NULL)))
         goto done;
     use_rules(c);
@@ -388,12 +441,6 @@ static uint64_t print_rules(const struct memo__plan *p)
 {
     const struct memo__service_rules *s = p->service;
     return memo__hash(memo__hash(p->rules->revision, s->limits, s->limits_count * sizeof *s->limits), s->routes, s->routes_count * sizeof *s->routes);
-}
-
-static void mistaken(const char *what, long n, bool forever)
-{
-    (void)printf("oom: %s, allocation %ld%s\n", what, n, forever ? " and on" : "");
-    wrong++;
 }
 
 static struct { memo_client *client; memo_service *service; memo_registration *registration; } reload;
@@ -507,6 +554,9 @@ int main(void)
     memo__alloc_default = (struct memo__alloc){ oom_get, oom_resize, oom_drop, NULL };
     for (int forever = 0; forever < 2; forever++) {
         sweep(list, false, forever);
+        hosted = true;
+        sweep(list, false, forever);
+        hosted = false;
         sweep(registry, true, forever);
     }
     long reloads = reload_sweep(registry, false);
