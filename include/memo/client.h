@@ -113,10 +113,12 @@ MEMO_API int memo_client_fd(memo_client *c);
  * Since: 0.1 */
 MEMO_MUST memo_status memo_client_step(memo_client *c);
 
-/** Ends a client in any state; NULL is welcome. Its services, views, replies and registrations must have been given back; calls
- * of the second door that are still open answer MEMO_E_STATE afterwards. The last client takes the engine thread with it.
+/** Ends a client in any state; NULL is welcome. Its services, views, replies, task handles and registrations must have been given back; calls
+ * of the second door that are still open answer MEMO_E_STATE afterwards. What was submitted and is under way ends here: its function is called back
+ * with MEMO_E_CANCELLED on the calling thread. The last client takes the engine thread with it.
  *
- * Threads: any, but never from a callback, and nobody may be inside a function of this client.
+ * Threads: any, but never from a callback, and nobody may be inside a function of this client. It waits for callbacks that run on other threads: hold
+ * no lock that one of them takes.
  * Since: 0.1 */
 MEMO_API void memo_client_free(memo_client *c);
 

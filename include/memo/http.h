@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memo/http.h: libmemo carries the request: HTTP on the caller's own thread. */
+/* memo/http.h: libmemo carries the request: HTTP on the caller's own thread, or submitted and driven by the engine. */
 #ifndef MEMO_HTTP_H
 #define MEMO_HTTP_H
 #include <memo/call.h>
@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/** An answer, filled by memo_http_get and memo_http_perform and emptied by memo_http_reply_fini. It may be used for one call after the other. */
+/** An answer, filled by memo_http_get, memo_http_perform and memo_http_task_take, or handed to a memo_http_done_fn, and emptied by
+ * memo_http_reply_fini. It may be used for one call after the other. */
 typedef struct memo_http_reply {
     size_t size;          /* MEMO_INIT(memo_http_reply) */
     int32_t status;       /* 100 to 599; 0: no answer */
@@ -17,7 +18,8 @@ typedef struct memo_http_reply {
     void *keep;           /* the library's; NULL before the first use */
 } memo_http_reply;
 
-/** A request. All pointers are the caller's and need to live during the call only. */
+/** A request. All pointers are the caller's and need to live only until memo_http_perform or memo_http_submit returns; the body of a submitted one
+ * until its call is over. */
 typedef struct memo_http_request {
     size_t size;                  /* MEMO_INIT(memo_http_request) */
     const char *method;           /* NULL means GET */
@@ -89,9 +91,9 @@ typedef struct memo_http_task memo_http_task;
 
 /** Called once when a submitted call is over: by the engine's thread, or by whoever drives it, never under a lock and never from within
  * memo_http_submit. It may call anything but memo_client_free and functions that wait for the engine (memo_client_wait, memo_client_drain,
- * memo_service_read, ...), which it would hold up. Callbacks may run on several threads at once where several drive. status: as memo_http_perform; MEMO_E_CANCELLED after memo_http_cancel, and for what is
- * under way when its client is freed. reply: valid until this returns, and emptied then; to keep it, move it: `*mine = *reply; reply->keep = NULL;` and
- * memo_http_reply_fini is due for `mine`. */
+ * memo_service_read, ...), which it would hold up. Callbacks may run on several threads at once where several drive. status: as memo_http_perform;
+ * MEMO_E_CANCELLED after memo_http_cancel, and for what is under way when its client is freed, by the thread that frees it. reply: valid until this
+ * returns, and emptied then; to keep it, move it: `*mine = *reply; reply->keep = NULL;` and memo_http_reply_fini is due for `mine`. */
 typedef void memo_http_done_fn(memo_status status, memo_http_reply *reply, void *user);
 
 /** Begins a governed call over HTTP, as memo_http_perform, and returns at once: attempts, backoff and the answer are the driver's. Thousands may be
@@ -138,7 +140,7 @@ MEMO_API void memo_http_cancel(memo_http_task *t);
  * Since: 0.1 */
 MEMO_MUST memo_status memo_http_task_take(memo_http_task *t, memo_http_reply *out);
 
-/** Gives the handle back; the call goes on. NULL is welcome. Due before memo_client_free.
+/** Gives the handle back; the call goes on. Of one that was taken before, no event comes any more. NULL is welcome. Due before memo_client_free.
  *
  * Threads: any.
  * Since: 0.1 */

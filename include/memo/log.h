@@ -11,13 +11,15 @@ extern "C" {
 /** Levels of log lines, as OpenTelemetry numbers severities. */
 enum { MEMO_LOG_DEBUG = 5, MEMO_LOG_INFO = 9, MEMO_LOG_WARN = 13, MEMO_LOG_ERROR = 17 };
 
-/** A log sink: one line, UTF-8, ended by NUL and without a newline; valid during the call only. level is one of MEMO_LOG_... */
+/** A log sink: one line, UTF-8, ended by NUL and without a newline; valid during the call only. level is one of MEMO_LOG_... Where several threads
+ * drive, it may be called by two of them at once. It may call anything but memo_client_free and functions that wait for the engine (memo_client_wait,
+ * memo_client_drain, memo_service_read, ...), which it would hold up: where nobody else drives they sleep until their time is up. */
 typedef void memo_log_fn(int32_t level, const char *line, void *user);
 
 /** Sends this client's log lines to `f`, from now on; NULL returns to the default, stderr. What is said at all is up to the setting `log_level`
- * (warnings and worse); refusals of calls are never logged. Lines are delivered by the engine thread (or whoever steps), never under a lock: `f` may
- * call anything but memo_client_free, and a stderr that nobody reads holds nobody up. At most 256 lines wait; those that find no room are counted, and a
- * line in their place says how many they were. (Of a client that has not been started, lines go to stderr at once.)
+ * (warnings and worse); refusals of calls are never logged. Lines are delivered by the engine thread (or whoever steps), never under a lock, and a
+ * stderr that nobody reads holds nobody up. At most 256 lines wait; those that find no room are counted, and a line in their place says how many they
+ * were. (Of a client that has not been started, lines go to stderr at once.)
  *
  * user: handed to `f` as it is.
  * Threads: any; returns after the old sink is no longer in use (from within a sink: at once).

@@ -324,9 +324,12 @@ static bool multi_open(struct memo__http_async *a)
 {
     a->wake[0] = a->wake[1] = -1;
     a->multi = memo__multi_new(a->wake, connections_most());
-    bool good = a->multi && curl_multi_setopt(a->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK; /* one lost connection, one lost exchange */
-    good = good && curl_multi_setopt(a->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_SOCKETDATA, a) == CURLM_OK;
-    good = good && curl_multi_setopt(a->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK && curl_multi_setopt(a->multi, CURLMOPT_TIMERDATA, a) == CURLM_OK;
+    /* no two on one connection: a lost connection is one lost exchange, as in http.c */
+    bool good = a->multi && curl_multi_setopt(a->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK;
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK;
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_SOCKETDATA, a) == CURLM_OK;
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK;
+    good = good && curl_multi_setopt(a->multi, CURLMOPT_TIMERDATA, a) == CURLM_OK;
     if (!good)
         multi_close(a);
     return good;

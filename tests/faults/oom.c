@@ -136,6 +136,9 @@ int main(void)
     memo__alloc_default = (struct memo__alloc){ oom_get, oom_resize, oom_drop, NULL };
     for (int forever = 0; forever < 2; forever++) {
         sweep(list, false, forever);
+        scenario_hosted = true;
+        sweep(list, false, forever);
+        scenario_hosted = false;
         sweep(registry, true, forever);
     }
     long reloads = reload_sweep(registry, false);

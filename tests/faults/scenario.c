@@ -24,6 +24,7 @@ bool (*scenario_failed)(void);
 void (*scenario_where)(char *text, size_t n);
 const char *scenario_step = "";
 long scenario_wrong;
+bool scenario_hosted;
 
 void scenario_mistaken(const char *format, ...)
 {
@@ -177,6 +178,47 @@ static void use_calls(memo_service *s)
     memo_http_reply_fini(&r);
 }
 
+static void on_done(memo_status status, memo_http_reply *r, void *user)
+{
+    (void)r;
+    if (!memo_status_refused(status))
+        (void)good("memo_http_done_fn", status);
+    memo__store((uint32_t *)user, 1u);
+}
+
+/* Submitted with a callback, driven by ourselves: it is called back once, whatever fails. */
+static void use_callback(memo_client *c, memo_service *s)
+{
+    memo_http_request q = MEMO_INIT(memo_http_request);
+    static uint32_t done; /* also where it comes too late */
+    memo__store(&done, 0u);
+    struct pollfd ready = { .fd = memo_client_fd(c), .events = POLLIN };
+    memo_status status = memo_http_submit(s, &q, on_done, &done, NULL, NULL);
+    if (status != MEMO_OK) {
+        if (!memo_status_refused(status))
+            (void)good("memo_http_submit", status);
+        return;
+    }
+    for (int left = 200; left && !memo__load(&done); left--) {
+        (void)poll(&ready, 1, 50); /* 10 s, whoever drives */
+        (void)good("memo_client_step", memo_client_step(c));
+    }
+    if (!memo__load(&done))
+        scenario_mistaken("a submitted call was not called back");
+}
+
+static bool wait_for_event(memo_client *c)
+{
+    struct pollfd ready[2] = { { .fd = memo_event_fd(c), .events = POLLIN }, { .fd = memo_client_fd(c), .events = scenario_hosted ? POLLIN : 0 } };
+    for (int left = 200; left; left--) {
+        if (poll(ready, 2, 50) > 0 && ready[0].revents)
+            return true;
+        if (scenario_hosted)
+            (void)good("memo_client_step", memo_client_step(c));
+    }
+    return false;
+}
+
 /* Submitted without a callback, and waited for in events: those of a task are never lost. */
 static void use_tasks(memo_client *c, memo_service *s)
 {
@@ -184,7 +226,6 @@ static void use_tasks(memo_client *c, memo_service *s)
     memo_http_reply r = MEMO_INIT(memo_http_reply);
     memo_http_task *t = NULL;
     memo_event e = MEMO_INIT(memo_event);
-    struct pollfd ready = { .fd = memo_event_fd(c), .events = POLLIN };
     uint32_t n;
     memo_status status = memo_http_submit(s, &q, NULL, NULL, &t, NULL);
     if (status != MEMO_OK) {
@@ -192,13 +233,16 @@ static void use_tasks(memo_client *c, memo_service *s)
             (void)good("memo_http_submit", status);
         return;
     }
-    while ((status = memo_http_task_take(t, &r)) == MEMO_E_STATE && poll(&ready, 1, 10000) == 1)
+    while ((status = memo_http_task_take(t, &r)) == MEMO_E_STATE && wait_for_event(c))
         (void)good("memo_event_take", memo_event_take(c, &e, 1, &n));
+    if (status == MEMO_E_STATE)
+        scenario_mistaken("the end of a task was not told");
     if (!memo_status_refused(status))
         (void)good("memo_http_task_take", status);
     memo_http_reply_fini(&r);
     memo_http_task_release(t);
-    if (memo_http_submit(s, &q, NULL, NULL, &t, NULL) == MEMO_OK) {
+    status = memo_http_submit(s, &q, NULL, NULL, &t, NULL);
+    if (!memo_status_refused(status) && good("memo_http_submit", status)) {
         memo_http_cancel(t);
         memo_http_task_release(t);
     }
@@ -271,6 +315,7 @@ static void use_service(memo_client *c)
     use_calls(s);
     use_context(s);
     use_tasks(c, s);
+    use_callback(c, s);
     memo_service_release(s);
 }
 
@@ -379,6 +424,8 @@ void scenario(const char *registry, bool registers)
         (void)good("memo_config_check_set", memo_config_check_set(c, check_config, NULL));
     (void)good("memo_client_get_setting", memo_client_get_setting(c, "log_level", value, sizeof value, origin, sizeof origin));
     memo_log_set(c, on_line, &lines);
+    if (scenario_hosted && !good("memo_client_set", memo_client_set(c, "engine_thread", "false", NULL)))
+        goto done;
     if (!good("memo_client_start", memo_client_start(c, NULL)))
         goto done;
     use_rules(c);

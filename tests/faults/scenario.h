@@ -12,6 +12,7 @@ extern bool (*scenario_failed)(void);                    /* the test's: has anyt
 extern void (*scenario_where)(char *text, size_t n);     /* the test's: what fails in this round */
 extern const char *scenario_step;                        /* the last function that was called */
 extern long scenario_wrong;
+extern bool scenario_hosted;                             /* the test may set it: no thread of libmemo's, the scenario drives */
 void scenario_mistaken(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A server in a process of its own, so that its descriptors and its memory are not counted among ours. */
