@@ -60,8 +60,10 @@ int main(int argc, char **argv)
     MUST(leaked == 0);
     memo_registration_free(r);
     memo_client_free(keeper);
-    while (campaign_threads()) /* pthread_join returns a moment before the kernel strikes the thread off the list */
+    double until = campaign_now() + 5;
+    while (campaign_threads() && campaign_now() < until) /* pthread_join returns a moment before the kernel strikes the thread off the list */
         campaign_pause(0.001);
+    MUST(campaign_threads() == 0);
     actions(after);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &later);
     for (int i = 1; i <= 64; i++)

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "client/client.h"
 #include "tests/unit/net/child.h"
+#include "tests/unit/net/peer.h"
 
 /* Threads of ours, by their name. */
 static int threads(void)
@@ -33,9 +34,10 @@ static int threads(void)
     return count;
 }
 
-static memo_client *hosted(const char *registry)
+static memo_client *hosted_that_logs(const char *registry, const char *level)
 {
     memo_client *c = stage_client("engine_thread", "false");
+    ck_assert_int_eq(memo_client_set(c, "log_level", level, NULL), MEMO_OK);
     ck_assert_int_eq(memo_client_set(c, "registry", registry, NULL), MEMO_OK);
     ck_assert_int_eq(memo_client_set(c, "lease_ttl", "1s", NULL), MEMO_OK);
     ck_assert_int_eq(memo_client_fd(c), -1);
@@ -43,6 +45,11 @@ static memo_client *hosted(const char *registry)
     ck_assert_int_eq(memo_client_start(c, NULL), MEMO_OK);
     ck_assert_int_ge(memo_client_fd(c), 0);
     return c;
+}
+
+static memo_client *hosted(const char *registry)
+{
+    return hosted_that_logs(registry, "none");
 }
 
 /* As a host's loop does: waits for the descriptor, steps; for so long. */
@@ -131,21 +138,62 @@ START_TEST(a_child_drives_its_own)
 }
 END_TEST
 
-static void on_line(int32_t level, const char *line, void *user)
+struct called { memo_client *client; uint32_t lines, answers, depth, deepest; };
+
+/* Lets come whatever would come, and steps: nobody is called back within a callback. */
+static void steps_within(struct called *on)
 {
-    memo_client *c = user;
-    (void)level, (void)line;
-    ck_assert_int_eq(memo_client_step(c), MEMO_OK);
-    ck_assert_int_ge(memo_client_fd(c), 0);
+    struct pollfd ready = { .fd = memo_client_fd(on->client), .events = POLLIN };
+    ck_assert_int_ge(ready.fd, 0);
+    if (++on->depth > on->deepest)
+        on->deepest = on->depth;
+    for (int i = 0; i < 20 && on->depth == 1; i++) {
+        (void)poll(&ready, 1, 10);
+        ck_assert_int_eq(memo_client_step(on->client), MEMO_OK);
+    }
+    on->depth--;
 }
 
-/* A callback may call it; a client that wants a thread has one, and stepping beside it does no harm. */
+static void on_line(int32_t level, const char *line, void *user)
+{
+    struct called *on = user;
+    (void)level, (void)line;
+    on->lines++;
+    steps_within(on);
+}
+
+static void on_answer(memo_status status, memo_http_reply *reply, void *user)
+{
+    struct called *on = user;
+    ck_assert_int_eq(status, MEMO_OK);
+    ck_assert_str_eq(reply->body, "hello");
+    on->answers++;
+    steps_within(on);
+}
+
+/* A callback may call it, of a line as of an answer; a client that wants a thread has one, and stepping beside it does no harm. */
 START_TEST(stepped_from_everywhere)
 {
-    memo_client *c = hosted(stage_registry()), *other = stage_client("log_level", "debug");
-    memo_log_set(c, on_line, c);
+    struct peer peer;
+    peer_start(&peer, "127.0.0.1", serve_text, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    memo_client *c = hosted_that_logs(stage_registry(), "info"), *other = stage_client("log_level", "debug");
+    struct called on = { .client = c };
+    memo_log_set(c, on_line, &on);
+    memo_registration *r = stage_register(c, "todo", "a", peer.port);
+    memo_service *s = stage_service(c, "todo");
+    for (int i = 0; i < 8; i++) {
+        memo_http_request q = MEMO_INIT(memo_http_request);
+        q.path = "/todos/7";
+        ck_assert_int_eq(memo_http_submit(s, &q, on_answer, &on, NULL, NULL), MEMO_OK);
+    }
     ck_assert_int_eq(memo_rules_apply(c, "{\"memo\":1,\"nobody\":{}}", 22, NULL, 0, NULL, NULL), MEMO_OK);
-    (void)drive(c, 50 * MEMO__MS);
+    for (int i = 0; i < 100 && (on.answers < 8 || !on.lines); i++)
+        (void)drive(c, 50 * MEMO__MS);
+    ck_assert_uint_eq(on.answers, 8);
+    ck_assert_uint_gt(on.lines, 0);
+    ck_assert_uint_eq(on.deepest, 1);
+    memo_service_release(s);
+    memo_registration_free(r);
     ck_assert_int_eq(threads(), 0);
     char names[64];
     size_t need;
@@ -159,6 +207,7 @@ START_TEST(stepped_from_everywhere)
     ck_assert_int_eq(memo_client_step(NULL), MEMO_E_ARGUMENT);
     memo_client_free(other);
     memo_client_free(c);
+    peer_stop(&peer);
     stage_dir_remove();
 }
 END_TEST
