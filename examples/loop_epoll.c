@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * loop_epoll.c: libmemo on the program's own epoll loop, without a thread: `loop_epoll todo 100 /todos/7` makes 100 calls, 16 of them at once. */
+#include <errno.h>
 #include <memo/memo.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,8 @@ static int turn(int loop, memo_client *client)
 {
     struct epoll_event ready;
     int n = epoll_wait(loop, &ready, 1, 10000);
+    if (n < 0 && errno == EINTR)
+        return 1; /* a signal: an idle turn, not the end */
     return n == 1 && ready.data.ptr == client && memo_client_step(client) == MEMO_OK;
 }
 

@@ -17,9 +17,13 @@ static volatile sig_atomic_t ending;
 
 static void on_term(int signal) { (void)signal; ending = 1; }
 
+/* A client that says nothing holds its worker for five seconds, not for ever. */
 static void answer(int fd, memo_service *service, const char *path)
 {
     char head[4096], text[256];
+    struct timeval most = { .tv_sec = 5 };
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
     memo_http_reply r = MEMO_INIT(memo_http_reply);
     if (recv(fd, head, sizeof head, 0) > 0) {
         memo_status s = memo_http_get(service, path, &r, NULL);
@@ -33,10 +37,10 @@ static void answer(int fd, memo_service *service, const char *path)
 }
 
 /* SIGTERM comes only while it waits: a call that is under way is answered first. */
-static void work(int listener, memo_service *service, const char *path, const sigset_t *waiting)
+static void work(pid_t parent, int listener, memo_service *service, const char *path, const sigset_t *waiting)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    while (!ending) {
+    while (!ending && getppid() == parent) { /* it may have ended before prctl */
         fd_set ready;
         FD_ZERO(&ready);
         FD_SET(listener, &ready);
@@ -75,20 +79,20 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", s ? e.message : "cannot listen");
         return 1;
     }
-    pid_t child[64];
-    workers = workers > 64 ? 64 : workers;
-    for (int i = 0; i < workers; i++)
-        if ((child[i] = fork()) == 0)
-            work(listener, service, argc > 4 ? argv[4] : "/", &waiting);
-    printf("%d workers\n", workers);
+    pid_t child[64], parent = getpid();
+    int forked = 0;
+    while (forked < workers && forked < 64 && (child[forked] = fork()) >= 0)
+        if (child[forked++] == 0)
+            work(parent, listener, service, argc > 4 ? argv[4] : "/", &waiting);
+    printf("%d workers\n", forked);
     fflush(stdout);
-    while (!ending)
+    while (!ending && forked)
         sigsuspend(&waiting);
-    for (int i = 0; i < workers; i++)
+    for (int i = 0; i < forked; i++)
         kill(child[i], SIGTERM); /* they end when their call has ended */
     while (wait(NULL) > 0)
         ;
     memo_service_release(service);
     memo_client_free(client);
-    return 0;
+    return !forked;
 }

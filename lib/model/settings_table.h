@@ -11,7 +11,7 @@ SETTING(SETTINGS, "settings", PATH, "", NULL, NULL, NULL, 0,
 SETTING(SERVICE_NAME, "service_name", TEXT, "", NULL, NULL, "OTEL_SERVICE_NAME", 0,
         "Who this process is: its own service name, as the metric `target_info` and the name of its admin socket tell it.")
 SETTING(REGISTRY, "registry", URL, "file:", NULL, NULL, NULL, 0,
-        "Where services are found and registered: `file:`, `file:///run/memo`, `static:todo=127.0.0.1:8080`.")
+        "Where services are found and registered: `file:`, `file:///run/memo/registry`, `static:todo=127.0.0.1:8080`.")
 SETTING(ADVERTISE, "advertise", TEXT, "", NULL, NULL, NULL, 0,
         "Numeric address that registrations tell others, as `10.0.0.7:8080`, `[::1]:8080` or `10.0.0.7`, when they name none themselves.")
 SETTING(ZONE, "zone", TEXT, "", NULL, NULL, NULL, 0,

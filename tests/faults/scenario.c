@@ -199,8 +199,8 @@ static void use_callback(memo_client *c, memo_service *s)
             (void)good("memo_http_submit", status);
         return;
     }
-    for (int left = 200; left && !memo__load(&done); left--) {
-        (void)poll(&ready, 1, 50); /* 10 s, whoever drives */
+    for (memo__instant until = memo__after(memo__clock_now(), 10 * MEMO__S); !memo__load(&done) && memo__clock_now() < until;) {
+        (void)poll(&ready, 1, 50); /* whoever drives; it may be what fails */
         (void)good("memo_client_step", memo_client_step(c));
     }
     if (!memo__load(&done))
@@ -210,7 +210,7 @@ static void use_callback(memo_client *c, memo_service *s)
 static bool wait_for_event(memo_client *c)
 {
     struct pollfd ready[2] = { { .fd = memo_event_fd(c), .events = POLLIN }, { .fd = memo_client_fd(c), .events = scenario_hosted ? POLLIN : 0 } };
-    for (int left = 200; left; left--) {
+    for (memo__instant until = memo__after(memo__clock_now(), 10 * MEMO__S); memo__clock_now() < until;) {
         if (poll(ready, 2, 50) > 0 && ready[0].revents)
             return true;
         if (scenario_hosted)

@@ -31,6 +31,7 @@ int args_wrong(const struct args *a, const char *format, ...)
     va_start(v, format);
     vfprintf(stderr, format, v);
     va_end(v);
+    name = name && strcmp(name, "help") != 0 ? name : NULL;
     fprintf(stderr, "\n(memoctl help%s%s tells more)\n", name ? " " : "", name ? name : "");
     return LEAVE_USAGE;
 }
@@ -150,11 +151,11 @@ static int resolve_timeout(struct args *a)
 /* MEMO_REGISTRY and MEMO_RULES are read by the library itself: an option only goes over them. */
 static int resolve_global(struct args *a)
 {
-    const char *output = args_get(a, "output");
+    const char *output = args_get(a, "output"), *source = output ? "--output" : "MEMO_OUTPUT";
     if (!output)
-        output = from_environment("MEMO_OUTPUT");
+        output = from_environment(source);
     if (output && strcmp(output, "json") != 0 && strcmp(output, "table") != 0)
-        return args_wrong(a, "--output is table or json, not \"%s\"", output);
+        return args_wrong(a, "%s is table or json, not \"%s\"", source, output);
     a->json = output && strcmp(output, "json") == 0;
     a->quiet = args_get(a, "quiet") || environment_says_yes("MEMO_QUIET");
     a->color = !args_get(a, "no-color") && !from_environment("NO_COLOR") && !environment_says_yes("MEMO_NO_COLOR") && isatty(STDOUT_FILENO);

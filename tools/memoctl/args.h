@@ -2,8 +2,8 @@
 /* args.h: the command line, parsed in one place for all commands.
  *
  * An option is a row of a table: the global ones here, a command's own in its file. Options may stand before and after the command's name and
- * between its words; what follows "--" is left alone. Every global option is an environment variable as well, by rule: MEMO_ and its name in upper
- * case with '_' for '-'. */
+ * between its words; what follows "--" is left alone. Every global option but --help is an environment variable as well, by rule: MEMO_ and its
+ * name in upper case with '_' for '-'. */
 #ifndef MEMOCTL_ARGS_H
 #define MEMOCTL_ARGS_H
 #include <stdbool.h>

@@ -135,11 +135,13 @@ static bool is_setting(const char *name, size_t n)
     return false;
 }
 
-/* Options of the command line are variables, too: MEMO_NO_COLOR is --no-color. */
+/* Options of every command are variables, too: MEMO_NO_COLOR is --no-color. MEMO_HELP is none: nobody reads it. */
 static bool is_option_name(const char *name, size_t n)
 {
     for (const struct option_row *o = args_global; o->name; o++) {
         size_t i = 5;
+        if (o->letter == 'h')
+            continue;
         while (i < n && o->name[i - 5] && (o->name[i - 5] == '-' ? name[i] == '_' : name[i] == (o->name[i - 5] & ~32)))
             i++;
         if (i == n && !o->name[n - 5])
@@ -284,7 +286,7 @@ static void check_registry(struct checkup *k, memo_client *c, struct reason *why
     uint32_t count = 0;
     if (memo_client_get_setting(c, "registry", url, sizeof(url), origin, sizeof(origin)) != MEMO_OK)
         snprintf(url, sizeof(url), "the default registry");
-    memo_status s = memo_client_start(c, &e);
+    memo_status s = open_start(c, &e);
     if (!s)
         s = memo_client_wait(c, k->args->timeout_ms, &e);
     if (!s)

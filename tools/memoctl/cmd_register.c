@@ -32,9 +32,11 @@ const struct option_row cmd_register_options[] = {
     { "zone", 0, "ZONE", "where it runs" },
     { "label", 'l', "KEY=VALUE", "may be repeated, up to 32 times" },
     { "ttl", 0, "DURATION", "how long the registration outlives its last renewal; MEMO_LEASE_TTL" },
-    { "drain", 0, "DURATION", "draining for so long before it is withdrawn (0s)" },
+    { "drain", 0, "DURATION", "draining for so long before it is withdrawn, at most 1h (0s)" },
     { NULL, 0, NULL, NULL },
 };
+
+#define DRAIN_MOST_MS 3600000
 
 struct wish {
     memo_instance me;
@@ -70,6 +72,8 @@ static int wish_read(const struct args *a, struct wish *w)
     w->me.labels = w->labels;
     if (!args_number(a, "port", 1, 65535, &port) || !args_number(a, "weight", 0, 65535, &weight) || !args_duration_ms(a, "drain", &w->drain_ms))
         return LEAVE_USAGE;
+    if (w->drain_ms > DRAIN_MOST_MS)
+        return args_wrong(a, "--drain is at most 1h, not \"%s\"", args_get(a, "drain"));
     if (w->me.address && inet_pton(AF_INET, w->me.address, &(struct in_addr){ 0 }) != 1 && inet_pton(AF_INET6, w->me.address, &(struct in6_addr){ 0 }) != 1)
         return args_wrong(a, "--address is a numeric address, not \"%s\"", w->me.address);
     if (!port && w->me.address)
@@ -169,7 +173,7 @@ static int withdraw(const struct args *a, const struct wish *w, memo_registratio
     memo_error e = MEMO_INIT(memo_error);
     if (w->drain_ms > 0 && memo_registration_set(r, "state", "draining") == MEMO_OK) {
         print_remark(a, "draining for %lld ms", (long long)w->drain_ms);
-        poll(NULL, 0, w->drain_ms > 3600000 ? 3600000 : (int)w->drain_ms);
+        poll(NULL, 0, (int)w->drain_ms);
     }
     memo_status s = memo_registration_withdraw(r, a->timeout_ms, &e);
     if (s)
@@ -192,7 +196,7 @@ static int keep(const struct args *a, const struct wish *w, memo_registration *r
         return print_error(a->rest[0], MEMO_E_NO_MEMORY, NULL);
     do
         got = next_signal(signals);
-    while (got == SIGCHLD && waitpid(child, &status, WNOHANG) != child);
+    while (got == SIGCHLD && (child == 0 || waitpid(child, &status, WNOHANG) != child)); /* another child may have been inherited */
     code = withdraw(a, w, r);
     if (child == 0)
         return code;
@@ -201,6 +205,18 @@ static int keep(const struct args *a, const struct wish *w, memo_registration *r
         waitpid(child, &status, 0);
     }
     return code_of(status);
+}
+
+/* MEMO_E_CANCELLED: a signal came first. */
+static memo_status wait_acknowledged(memo_registration *r, int64_t left, int signals)
+{
+    for (;; left -= OPEN_LOOK_MS) {
+        memo_status s = memo_registration_wait(r, left > OPEN_LOOK_MS ? OPEN_LOOK_MS : left);
+        if (open_signalled(signals))
+            return MEMO_E_CANCELLED;
+        if (s != MEMO_E_TIMEOUT || left <= OPEN_LOOK_MS)
+            return s;
+    }
 }
 
 static int registered(const struct args *a, const struct wish *w, memo_client *c, int signals)
@@ -212,11 +228,16 @@ static int registered(const struct args *a, const struct wish *w, memo_client *c
         return args_wrong(a, "wants --port PORT, or MEMO_ADVERTISE=ADDRESS:PORT");
     memo_status s = memo_registration_new(c, a->words[0], &w->me, &r, &e);
     int code;
+    char registry[64] = "";
+    if (s == MEMO_E_UNSUPPORTED && memo_client_get_setting(c, "registry", registry, sizeof(registry), origin, sizeof(origin)) != MEMO_E_ARGUMENT)
+        snprintf(e.message, sizeof(e.message), "%.*s takes no registrations", (int)strcspn(registry, ":") + 1, registry);
     if (s)
         return print_error(a->words[0], s, &e);
     if (w->weightless && (s = memo_registration_set(r, "weight", "0")) != MEMO_OK)
         code = print_error("weight 0", s, NULL);
-    else if ((s = memo_registration_wait(r, a->timeout_ms)) != MEMO_OK)
+    else if ((s = wait_acknowledged(r, a->timeout_ms, signals)) == MEMO_E_CANCELLED)
+        code = LEAVE_INTERRUPTED;
+    else if (s)
         code = print_error("the registry has not acknowledged", s, NULL);
     else {
         tell_registered(a, w, r);
@@ -257,7 +278,7 @@ int cmd_register(const struct args *a)
         return code;
     s = args_get(a, "ttl") ? memo_client_set(c, "lease_ttl", args_get(a, "ttl"), &e) : MEMO_OK;
     if (!s)
-        s = memo_client_start(c, &e);
+        s = open_start(c, &e);
     code = s ? print_error(NULL, s, &e) : registered(a, &w, c, signals);
     memo_client_free(c);
     close(signals);

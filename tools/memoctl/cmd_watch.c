@@ -55,10 +55,11 @@ static void tell(struct watch *w, char sign, const memo_view *v, uint32_t i, con
     fflush(stdout);
 }
 
-static bool same(const memo_endpoint *a, const memo_endpoint *b)
+/* Of the labels those that are shown: the API asks by key. */
+static bool same(const struct watch *w, const memo_endpoint *a, uint32_t i, memo_view *next, const memo_endpoint *b, uint32_t k)
 {
     return a->port == b->port && a->weight == b->weight && a->health == b->health && strcmp(a->address, b->address) == 0 &&
-           strcmp(a->zone, b->zone) == 0;
+           strcmp(a->zone, b->zone) == 0 && show_same_labels(w->view, i, next, k, w->args);
 }
 
 /* Both views are sorted by id: the smaller id of the two heads is gone or new, equal ones are compared. */
@@ -73,15 +74,15 @@ static void compare(struct watch *w, memo_view *next)
         bool old = !first && memo_view_get(w->view, i, &a) == MEMO_OK, new = memo_view_get(next, k, &b) == MEMO_OK;
         if (!old && !new)
             break;
+        bool unchanged = false;
         int order = !old ? 1 : !new ? -1 : strcmp(a.id, b.id);
         if (order < 0)
             tell(w, '-', w->view, i, &a, &f);
         else if (order > 0)
             tell(w, '+', next, k, &b, &f);
-        else if (!same(&a, &b))
+        else if (!(unchanged = same(w, &a, i, next, &b, k)))
             tell(w, '~', next, k, &b, &f);
-        if (!first && (order != 0 || !same(&a, &b)))
-            w->changes++;
+        w->changes += !first && !unchanged;
         i += order <= 0;
         k += order >= 0;
     }
@@ -147,7 +148,7 @@ int cmd_watch(const struct args *a)
     signals = open_signals();
     if (signals < 0)
         return print_error("signals", MEMO_E_NO_MEMORY, NULL);
-    code = open_service(a, w.name, &w.client, &w.service);
+    code = open_service_until(a, w.name, signals, &w.client, &w.service);
     if (code)
         return code;
     open_fresh(a, w.client, w.service);

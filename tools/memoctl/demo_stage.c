@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "demo.h"
 #include "leave.h"
+#include "open.h"
 #include "print.h"
 
 extern char **environ;
@@ -103,7 +104,7 @@ static bool open_caller(struct demo *d)
     if (!s)
         s = set_all(d, &e);
     if (!s)
-        s = memo_client_start(d->client, &e);
+        s = open_start(d->client, &e);
     if (!s)
         s = memo_service_acquire(d->client, "todo", &d->service, &e);
     if (!s)
@@ -167,7 +168,7 @@ static bool start_pools(struct demo *d)
     return pool_start(&d->pool[SIDE_BARE]) && pool_start(&d->pool[SIDE_MEMO]);
 }
 
-static bool open_signals(struct demo *d)
+static bool catch_signals(struct demo *d)
 {
     sigset_t ours;
     sigemptyset(&ours);
@@ -186,7 +187,7 @@ bool demo_build(struct demo *d)
     forget_environment();
     more_descriptors();
     d->children.directory = d->directory;
-    if (!open_signals(d) || !make_directory(d) || !children_ports(&d->children) || !rules_write(d->directory, RULES_PLAIN, NULL))
+    if (!catch_signals(d) || !make_directory(d) || !children_ports(&d->children) || !rules_write(d->directory, RULES_PLAIN, NULL))
         return false;
     snprintf(book, sizeof(book), "%s/book", d->directory);
     d->book = book_open(book, true);

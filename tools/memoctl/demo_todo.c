@@ -21,6 +21,7 @@
 #include "leave.h"
 #include "net/httpd.h"
 #include "net/loop.h"
+#include "open.h"
 #include "print.h"
 
 #define DRAIN_MS 1200                  /* how long callers have to learn it; they are told within milliseconds */
@@ -211,7 +212,7 @@ static memo_status join(struct todo *t, memo_error *e)
         "todo", e)) != MEMO_OK ||
         (s = memo_client_set(t->client, "admin_socket", "none", e)) != MEMO_OK ||
             /* it makes no calls, and is killed before it could remove its socket */
-        (s = memo_client_set(t->client, "cache_dir", args_get(t->args, "cache-dir"), e)) != MEMO_OK || (s = memo_client_start(t->client,
+        (s = memo_client_set(t->client, "cache_dir", args_get(t->args, "cache-dir"), e)) != MEMO_OK || (s = open_start(t->client,
             e)) != MEMO_OK)
         return s;
     s = memo_registration_new(t->client, "todo", &me, &t->registration, e);

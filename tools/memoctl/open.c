@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 #include "leave.h"
 #include "print.h"
 
@@ -47,13 +48,19 @@ int open_client(const struct args *a, memo_client **out)
     return code;
 }
 
+memo_status open_start(memo_client *c, memo_error *e)
+{
+    memo_status s = memo_client_set(c, "engine_thread", "true", e);
+    return s ? s : memo_client_start(c, e);
+}
+
 int open_started(const struct args *a, memo_client **out)
 {
     memo_error e = MEMO_INIT(memo_error);
     int code = open_client(a, out);
     if (code)
         return code;
-    memo_status s = memo_client_start(*out, &e);
+    memo_status s = open_start(*out, &e);
     if (s) {
         code = print_error(NULL, s, &e);
         memo_client_free(*out);
@@ -61,17 +68,34 @@ int open_started(const struct args *a, memo_client **out)
     return code;
 }
 
+/* MEMO_E_CANCELLED: a signal came. */
+static memo_status wait_usable(memo_client *client, int64_t left, int signals, memo_error *e)
+{
+    for (;; left -= OPEN_LOOK_MS) {
+        memo_status s = memo_client_wait(client, signals >= 0 && left > OPEN_LOOK_MS ? OPEN_LOOK_MS : left, e);
+        if (open_signalled(signals))
+            return MEMO_E_CANCELLED;
+        if (s != MEMO_E_TIMEOUT || signals < 0 || left <= OPEN_LOOK_MS)
+            return s;
+    }
+}
+
 int open_service(const struct args *a, const char *name, memo_client **client, memo_service **service)
+{
+    return open_service_until(a, name, -1, client, service);
+}
+
+int open_service_until(const struct args *a, const char *name, int signals, memo_client **client, memo_service **service)
 {
     memo_error e = MEMO_INIT(memo_error);
     int code = open_started(a, client);
     if (code)
         return code;
     memo_status s = memo_service_acquire(*client, name, service, &e);
-    if (!s && (s = memo_client_wait(*client, a->timeout_ms, &e)) != MEMO_OK)
+    if (!s && (s = wait_usable(*client, a->timeout_ms, signals, &e)) != MEMO_OK)
         memo_service_release(*service);
     if (s) {
-        code = print_error(name, s, &e);
+        code = s == MEMO_E_CANCELLED ? LEAVE_INTERRUPTED : print_error(name, s, &e);
         memo_client_free(*client);
     }
     return code;
@@ -112,4 +136,13 @@ int open_signals(void)
     if (sigprocmask(SIG_BLOCK, &ours, NULL) != 0)
         return -1;
     return signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+bool open_signalled(int signals)
+{
+    struct signalfd_siginfo info;
+    bool came = false;
+    while (signals >= 0 && read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        came = came || info.ssi_signo != SIGCHLD;
+    return came;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* processes.c: reads the runtime directory. A socket whose owner is not this user is not trusted: it is not even connected to. */
+#define _GNU_SOURCE /* struct ucred */
 #include "processes.h"
 #include <dirent.h>
 #include <errno.h>
@@ -37,18 +38,53 @@ static bool name_read(const char *file, struct process *p)
     return true;
 }
 
+static int connected(const char *path)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    errno = ECONNREFUSED;
+    if (strlen(path) >= sizeof(at.sun_path))
+        return -1;
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
+}
+
 /* Does anybody listen? A process in another pid namespace has a number that says nothing here. */
 static bool listens(const char *path)
 {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof(at.sun_path))
-        return false;
-    memcpy(at.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool answers = fd >= 0 && (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 || errno != ECONNREFUSED);
+    int fd = connected(path);
+    bool answers = fd >= 0 || errno != ECONNREFUSED;
     if (fd >= 0)
         close(fd);
     return answers;
+}
+
+/* The socket of the setting says nothing of its process: whoever listens there is asked. False: there is none, or it is in the list already. */
+static bool of_setting(struct process *out, uint32_t n)
+{
+    const char *path = getenv("MEMO_ADMIN_SOCKET"), *name = path ? strrchr(path, '/') : NULL;
+    struct process *p = &out[n];
+    struct ucred peer = { 0 };
+    socklen_t bytes = sizeof(peer);
+    struct stat st;
+    if (!name || n == PROCESSES_MAX || lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
+        return false;
+    int fd = connected(path);
+    bool known = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0;
+    if (fd >= 0)
+        close(fd);
+    for (uint32_t i = 0; known && i < n; i++)
+        known = out[i].pid != peer.pid;
+    p->pid = peer.pid;
+    snprintf(p->path, sizeof(p->path), "%s", path);
+    snprintf(p->name, sizeof(p->name), "%s", name + 1);
+    return known;
 }
 
 /* What a killed process has left is removed: nobody else would. */
@@ -76,15 +112,15 @@ uint32_t processes_find(struct process *out)
     struct dirent *entry;
     processes_directory(directory, sizeof(directory));
     DIR *d = opendir(directory);
-    if (!d)
-        return 0;
-    while (n < PROCESSES_MAX && (entry = readdir(d)) != NULL) {
+    while (d && n < PROCESSES_MAX && (entry = readdir(d)) != NULL) {
         struct process *p = &out[n];
         if (!name_read(entry->d_name, p) || snprintf(p->path, sizeof(p->path), "%s/%s", directory, entry->d_name) >= (int)sizeof(p->path))
             continue;
         n += ours_and_alive(dirfd(d), entry->d_name, p);
     }
-    closedir(d);
+    if (d)
+        closedir(d);
+    n += of_setting(out, n);
     qsort(out, n, sizeof(*out), by_pid);
     return n;
 }

@@ -28,6 +28,19 @@ void show_labels(const memo_view *v, uint32_t i, const struct args *a, char *buf
     (void)memo__writer_end(&w);
 }
 
+bool show_same_labels(const memo_view *v, uint32_t i, const memo_view *other, uint32_t k, const struct args *a)
+{
+    const char *key;
+    size_t which = 0;
+    int at = 0;
+    while ((key = next_key(a, &at, &which)) != NULL) {
+        const char *x = memo_view_get_label(v, i, key), *y = memo_view_get_label(other, k, key);
+        if (!x != !y || (x && strcmp(x, y) != 0))
+            return false;
+    }
+    return true;
+}
+
 void show_address(const memo_endpoint *e, char *buf, size_t n)
 {
     snprintf(buf, n, strchr(e->address, ':') ? "[%s]:%u" : "%s:%u", e->address, (unsigned)e->port);

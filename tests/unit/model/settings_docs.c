@@ -104,7 +104,7 @@ static void environment(struct memo__writer *w)
     memo__put_text(w,
         ".TP\n.B XDG_RUNTIME_DIR\nThe default registry, its cache and the admin sockets are in \\fBmemo\\fR under it; without it in \\fB/run/memo\\fR.\n"
         ".SH VARIABLES OF MEMOCTL\n"
-        "Every option of every command is a variable, too:\n"
+        "The options that all commands of \\fBmemoctl\\fR share are variables, too, save \\fB\\-\\-help\\fR:\n"
         ".TP\n.B MEMO_OUTPUT\n\\fBtable\\fR or \\fBjson\\fR.\n"
         ".TP\n.B MEMO_TIMEOUT\nHow long to wait for answers.\n"
         ".TP\n.BR MEMO_QUIET \", \" MEMO_NO_COLOR\n\\fB1\\fR or \\fBtrue\\fR: results only; no colours.\n"
