@@ -25,17 +25,6 @@ static void begin(const char *rules, const char *view)
         ck_assert_int_eq(stage_view(&s, view), MEMO_OK);
 }
 
-static memo_status begin_with(memo_call *k, const char *method, const char *path, const memo_header *headers, uint32_t n)
-{
-    memo_call_facts f = MEMO_INIT(memo_call_facts);
-    *k = (memo_call)MEMO_INIT(memo_call);
-    f.method = method;
-    f.path = path;
-    f.headers = headers;
-    f.headers_count = n;
-    return memo_call_begin(k, s.service, &f);
-}
-
 static const struct memo__service_counters *counters(void)
 {
     static struct memo__service_counters sum;
@@ -209,7 +198,7 @@ START_TEST(less_than_a_millisecond_is_one)
     memo_call k;
     memo_attempt a;
     begin(RULES("\"timeout\":\"1ms\""), TWO);
-    ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
     s.now += MS / 2;
     a = (memo_attempt)MEMO_INIT(memo_attempt);
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
@@ -493,7 +482,7 @@ START_TEST(nothing_sent_costs_nothing_however_often)
     begin(RULES("\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":100}]"), TWO);
     for (int i = 0; i < 500; i++) {
         memo_call k;
-        ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+        ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
         memo_call_end(&k);
     }
     ck_assert_uint_eq(tokens(0), 100);
@@ -507,7 +496,7 @@ START_TEST(nothing_was_sent)
     memo_call k;
     begin(RULES(BREAKER ",\"concurrency\":{\"max\":2},\"limits\":[{\"name\":\"all\",\"rate\":\"1/h\",\"burst\":5}]," NO_RETRY), TWO);
     for (int i = 0; i < 20; i++) {
-        ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+        ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
         memo_call_end(&k);
     }
     ck_assert_uint_eq(tokens(0), 5);
@@ -515,11 +504,11 @@ START_TEST(nothing_was_sent)
     ck_assert(open_breaker(4));
     stage_pass(&s, 5 * S);
     for (int i = 0; i < 20; i++) { /* probes, too */
-        ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+        ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
         memo_call_end(&k);
     }
     /* new rules in between: what has gone is not given to what has come */
-    ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
     ck_assert_int_eq(stage_rules(&s, RULES("\"limits\":[{\"name\":\"other\",\"rate\":\"1/h\",\"burst\":5}]," NO_RETRY)), MEMO_OK);
     ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_OK);
     memo_call_end(&k);
@@ -553,7 +542,7 @@ START_TEST(limits_by_header)
     ck_assert_int_eq(memo_service_wants(s.service, names, 14, NULL), MEMO_OK);
     ck_assert_mem_eq(names, "x-user\0x-team", 14);
     /* nothing was sent: each value gets its own back */
-    ck_assert_int_eq(begin_with(&k, "GET", "/", both, 3), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", both, 3), MEMO_OK);
     ck_assert_uint_eq(keyed_tokens(0, "ann"), 2);
     ck_assert_uint_eq(keyed_tokens(1, "blue"), 2);
     memo_call_end(&k);
@@ -562,19 +551,19 @@ START_TEST(limits_by_header)
     /* a header that is absent: that limit does not hold, and gets nothing back */
     for (int i = 0; i < 3; i++) {
         memo_attempt a = MEMO_INIT(memo_attempt);
-        ck_assert_int_eq(begin_with(&k, "GET", "/", team, 1), MEMO_OK);
+        ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", team, 1), MEMO_OK);
         ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
         memo_call_end(&k);
     }
     ck_assert_uint_eq(keyed_tokens(1, "blue"), 0);
-    ck_assert_int_eq(begin_with(&k, "GET", "/", team, 1), MEMO_REFUSED_LIMITED);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", team, 1), MEMO_REFUSED_LIMITED);
     memo_call_end(&k);
-    ck_assert_int_eq(begin_with(&k, "GET", "/", both, 3), MEMO_REFUSED_LIMITED);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", both, 3), MEMO_REFUSED_LIMITED);
     memo_call_end(&k);
     ck_assert_uint_eq(keyed_tokens(0, "ann"), 3); /* refused by the other: nothing was taken */
-    ck_assert_int_eq(begin_with(&k, "GET", "/", both, 1), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", both, 1), MEMO_OK);
     memo_call_end(&k);
-    ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
     memo_call_end(&k);
     stage_end(&s);
 }
@@ -604,7 +593,7 @@ START_TEST(stale)
     begin(RULES("\"maxStale\":\"10s\""), TWO);
     stage_pass(&s, 10 * S);
     ck_assert_int_eq(stage_call(&s, 0, 200), MEMO_OK);
-    ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
     stage_pass(&s, 1);
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_REFUSED_STALE);
     memo_call_end(&k);
@@ -655,7 +644,7 @@ START_TEST(not_ready)
     memo_call k;
     begin(NULL, TWO);
     s.world.admits = 0;
-    ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_REFUSED_NOT_READY);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_REFUSED_NOT_READY);
     ck_assert_uint_eq(memo__governor_open_calls(s.g), 1); /* until its end */
     memo_call_end(&k);
     ck_assert_uint_eq(memo__governor_open_calls(s.g), 0);
@@ -912,21 +901,21 @@ START_TEST(routes_and_subsets)
                 "{\"name\":\"report\",\"when\":{\"method\":\"GET\",\"path\":\"/reports/*\"},\"timeout\":\"3s\"}]"),
           "a=10.0.0.1:80;version=v1 b=10.0.0.2:80;version=v2");
     for (int i = 0; i < 20; i++) {
-        ck_assert_int_eq(begin_with(&k, "GET", "/reports/1", canary, 1), MEMO_OK);
+        ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/reports/1", canary, 1), MEMO_OK);
         ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
         ck_assert_str_eq(a.id, "b");
         ck_assert_int_eq(a.timeout_ms, 1000);
         memo_call_end(&k);
     }
-    ck_assert_int_eq(begin_with(&k, "GET", "/reports/1?x=1", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/reports/1?x=1", NULL, 0), MEMO_OK);
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
     ck_assert_int_eq(a.timeout_ms, 3000);
     memo_call_end(&k);
-    ck_assert_int_eq(begin_with(&k, "GET", "/nowhere", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/nowhere", NULL, 0), MEMO_OK);
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_REFUSED_NO_ENDPOINT); /* a subset that nobody is in */
     memo_call_end(&k);
     for (int i = 0; i < 2000; i++) {
-        ck_assert_int_eq(begin_with(&k, "GET", "/split/7", NULL, 0), MEMO_OK);
+        ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/split/7", NULL, 0), MEMO_OK);
         ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
         v2 += a.id[0] == 'b';
         memo_call_end(&k);
@@ -934,7 +923,7 @@ START_TEST(routes_and_subsets)
     ck_assert_int_gt(v2, 400); /* a quarter, give or take five deviations */
     ck_assert_int_lt(v2, 600);
     /* new rules between begin and next: another revision knows no such subset, all endpoints are as good */
-    ck_assert_int_eq(begin_with(&k, "GET", "/nowhere", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/nowhere", NULL, 0), MEMO_OK);
     ck_assert_int_eq(stage_rules(&s, NULL), MEMO_OK);
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
     ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 200), 0);
@@ -982,7 +971,7 @@ START_TEST(disabled)
         ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_RESET, 0), 0); /* no retry */
         memo_call_end(&k);
     }
-    ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
     memo_call_end(&k);
     ck_assert_uint_eq(s.turns_count, 0);
     ck_assert_uint_eq(tokens(0), 1);
@@ -1073,7 +1062,7 @@ START_TEST(misuse)
     ck_assert_int_eq(again, 0);
     ck_assert_int_eq(memo_call_inject(&k, &a, buf, sizeof buf, out, 8, &n), MEMO_E_STATE);
     memo_call_end(&k);
-    ck_assert_int_eq(begin_with(&k, "GET", "/", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", NULL, 0), MEMO_OK);
     a.number = 1;
     ck_assert_int_eq(memo_call_report(&k, &a, &o, &again), MEMO_E_STATE);                    /* no attempt yet */
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
@@ -1135,7 +1124,7 @@ START_TEST(the_service_is_gone)
     int32_t again = 5;
     begin(NULL, TWO);
     ck_assert_int_eq(stage_open(&s, &k, &a, "GET"), MEMO_OK);
-    ck_assert_int_eq(begin_with(&ended, "GET", "/", NULL, 0), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &ended, "GET", "/", NULL, 0), MEMO_OK);
     stage_end(&s);
     ck_assert_int_eq(memo_call_report(&k, &a, &o, &again), MEMO_E_STATE);
     ck_assert_int_eq(again, 0);
@@ -1183,7 +1172,7 @@ START_TEST(a_reload_on_the_way)
     memo_call k;
     memo_attempt a = MEMO_INIT(memo_attempt);
     begin(RULES(NO_RETRY ",\"routes\":[" CANARY "]"), "a=1.1.1.1:1;version=v1 b=1.1.1.2:1;version=v1 c=1.1.1.3:1;version=v2 d=1.1.1.4:1;version=v2");
-    ck_assert_int_eq(begin_with(&k, "GET", "/", &canary, 1), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", &canary, 1), MEMO_OK);
     ck_assert_int_eq(stage_rules(&s, RULES(NO_RETRY ",\"routes\":[" OTHER CANARY "]")), MEMO_OK);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
@@ -1205,7 +1194,7 @@ START_TEST(a_reload_that_leads_elsewhere)
     memo_call k;
     memo_attempt a = MEMO_INIT(memo_attempt);
     begin(RULES(NO_RETRY ",\"routes\":[" CANARY "]"), "a=1.1.1.1:1;version=v1 b=1.1.1.2:1;version=v2 c=1.1.1.3:1;version=v3 d=1.1.1.4:1;version=v3");
-    ck_assert_int_eq(begin_with(&k, "GET", "/", &canary, 1), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", &canary, 1), MEMO_OK);
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
     ck_assert_str_eq(a.id, "b");
     ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_CONNECT_FAILED, 0), 1);
@@ -1229,7 +1218,7 @@ START_TEST(a_reload_gives_the_route_a_breaker)
     memo_call k;
     memo_attempt a = MEMO_INIT(memo_attempt);
     begin(RULES(WINDOW ",\"routes\":[{\"name\":\"a\",\"when\":{\"header\":{\"x-a\":\"1\"}}}]"), TWO);
-    ck_assert_int_eq(begin_with(&k, "GET", "/", &other, 1), MEMO_OK);
+    ck_assert_int_eq(stage_begin_with(&s, &k, "GET", "/", &other, 1), MEMO_OK);
     ck_assert_int_eq(memo_call_next(&k, &a), MEMO_OK);
     ck_assert_int_eq(stage_rules(&s, RULES(WINDOW ",\"routes\":[{\"name\":\"a\",\"when\":{\"header\":{\"x-a\":\"1\"}},\"breaker\":{\"scope\":\"route\",\"window\":\"1s\"}}]")), MEMO_OK);
     ck_assert_int_eq(stage_report(&k, &a, MEMO_OUTCOME_REPLIED, 200), 0);

@@ -500,13 +500,7 @@ END_TEST
 static memo_status by_user(memo_call *k, const char *user, const char *path)
 {
     const memo_header h[] = { { "x-user", user, 0, 0 } };
-    memo_call_facts f = MEMO_INIT(memo_call_facts);
-    *k = (memo_call)MEMO_INIT(memo_call);
-    f.method = "GET";
-    f.path = path;
-    f.headers = h;
-    f.headers_count = user ? 1 : 0;
-    return memo_call_begin(k, s.service, &f);
+    return stage_begin_with(&s, k, "GET", path, h, user ? 1 : 0);
 }
 
 /* A refusal tells the tokens of the limit that refused: never those of another one. */

@@ -204,6 +204,17 @@ const struct stage_turn *stage_turned(const struct stage *s, int32_t kind)
 
 /* ---- calls ---- */
 
+memo_status stage_begin_with(struct stage *s, memo_call *k, const char *method, const char *path, const memo_header *headers, uint32_t n)
+{
+    memo_call_facts f = MEMO_INIT(memo_call_facts);
+    *k = (memo_call)MEMO_INIT(memo_call);
+    f.method = method;
+    f.path = path;
+    f.headers = headers;
+    f.headers_count = n;
+    return memo_call_begin(k, s->service, &f);
+}
+
 memo_status stage_open(struct stage *s, memo_call *k, memo_attempt *a, const char *method)
 {
     memo_call_facts f = MEMO_INIT(memo_call_facts);

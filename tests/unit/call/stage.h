@@ -42,6 +42,8 @@ void stage_release(struct stage *s); /* what was held, in its order, and what co
 void stage_pass(struct stage *s, int64_t ns);
 const struct stage_turn *stage_turned(const struct stage *s, int32_t kind); /* the last one of a kind, or NULL */
 
+/* A call begins, with headers. */
+memo_status stage_begin_with(struct stage *s, memo_call *k, const char *method, const char *path, const memo_header *headers, uint32_t n);
 /* One call: begin and next in one; MEMO_OK: `a` is under way. */
 memo_status stage_open(struct stage *s, memo_call *k, memo_attempt *a, const char *method);
 int32_t stage_report(memo_call *k, const memo_attempt *a, int32_t kind, int32_t http);
