@@ -59,7 +59,8 @@ type Client struct {
 	closed atomic.Bool
 }
 
-// New builds a client from the environment (MEMO_*), and from settings by name, which win over it. It does no network I/O.
+// New builds a client from the environment (MEMO_*), and from settings by name, which win over it. It does no network I/O. The engine gets a thread of its own
+// unless the settings say otherwise: MEMO_ENGINE_THREAD is for programs that step it themselves.
 func New(settings map[string]string) (*Client, error) {
 	e := newError()
 	h := &handle{}
@@ -67,6 +68,12 @@ func New(settings map[string]string) (*Client, error) {
 		return nil, errorFrom(s, &e)
 	}
 	h.refs.Store(1)
+	if _, told := settings["engine_thread"]; !told {
+		if err := h.set("engine_thread", "true"); err != nil {
+			h.drop()
+			return nil, err
+		}
+	}
 	for name, value := range settings {
 		if err := h.set(name, value); err != nil {
 			h.drop()

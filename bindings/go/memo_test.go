@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -525,6 +526,32 @@ func status(t *testing.T, fields ...string) (s string) {
 		}
 	}
 	return s
+}
+
+func TestTheEngineKeepsItsThread(t *testing.T) {
+	t.Setenv("MEMO_ENGINE_THREAD", "false") // for programs that step it: nobody here would
+	c, err := New(map[string]string{"registry": "static:todo=127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	named := func() bool {
+		names, _ := filepath.Glob("/proc/self/task/*/comm")
+		for _, name := range names {
+			if text, _ := os.ReadFile(name); string(text) == "memo\n" {
+				return true
+			}
+		}
+		return false
+	}
+	for until := time.Now().Add(10 * time.Second); !named(); time.Sleep(time.Millisecond) { // it names itself
+		if time.Now().After(until) {
+			t.Fatal("no thread of libmemo's own")
+		}
+	}
 }
 
 func TestErrorsHaveDetails(t *testing.T) {

@@ -126,7 +126,7 @@ const (
 	EventBreaker      = 4
 	EventEjection     = 5
 	EventSource       = 6
-	EventDone         = 7 // reserved
+	EventDone         = 7 // a call begun with memo_http_submit has ended; this package begins none
 )
 
 // Service is the name of the service that the event is about, or "".

@@ -39,13 +39,18 @@ public final class Memo implements AutoCloseable {
     private final Cleaner.Cleanable cleanable;
     private volatile boolean closed;
 
-    /** Builds a client from the environment (MEMO_*), and from settings by name, which win over it. Does no network I/O. */
+    /**
+     * Builds a client from the environment (MEMO_*), and from settings by name, which win over it. Does no network I/O. The engine gets a thread of its
+     * own unless the settings say otherwise: MEMO_ENGINE_THREAD is for programs that step it themselves.
+     */
     public Memo(Map<String, String> settings) {
         Block out = new Block(Layout.POINTER), error = error();
         check(Native.clientNew(out.address, error.address), error);
         handle = new Handle(out.bytes.getLong(0));
         out.keep();
         cleanable = CLEANER.register(this, handle);
+        if (!settings.containsKey("engine_thread"))
+            set("engine_thread", "true");
         settings.forEach(this::set);
     }
 
