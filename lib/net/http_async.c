@@ -294,8 +294,8 @@ static void multi_close(struct memo__http_async *a)
     a->multi = NULL;
 }
 
-/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times the handles that are in use just now,
- * would close what the next burst needs. */
+/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times
+ * the handles that are in use just now, would close what the next burst needs. */
 static long connections_most(void)
 {
     struct rlimit r;
