@@ -127,7 +127,7 @@ int memo__engine_fd(void)
 
 bool memo__engine_wait(struct memo__lock *l, memo__instant until)
 {
-    if (memo__load(&process.threaded) || memo__inside) /* within a callback a step does nothing: another driver may, and else the time runs out, asleep */
+    if (memo__load(&process.threaded) || memo__inside) /* within a callback a step does nothing: another driver may, else the time runs out, asleep */
         return memo__wait(l, until);
     memo__lock_drop(l);
     int64_t left = memo__since(until, memo__clock_now()) / MEMO__MS;

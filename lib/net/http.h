@@ -76,7 +76,8 @@ void memo__http_pool_sweep(struct memo__http_pool *p, memo__instant now);
 void memo__http_pool_after_fork(struct memo__http_pool *p);
 void memo__http_pool_stats(struct memo__http_pool *p, struct memo__http_stats *out);
 
-/* MEMO_OK: out says how it went. MEMO_E_NO_MEMORY: it was given up, for lack of memory or descriptors of our own (kind is MEMO_OUTCOME_CANCELLED; `sent` tells whether it was on its way).
+/* MEMO_OK: out says how it went. MEMO_E_NO_MEMORY: it was given up, for lack of memory or descriptors of our own (kind is MEMO_OUTCOME_CANCELLED;
+ * `sent` tells whether it was on its way).
  * MEMO_E_ARGUMENT: an address that is not numeric, a host that is no name, too many headers; nothing was sent. */
 memo_status memo__http_exchange(struct memo__http_pool *p, const struct memo__http_target *t, const struct memo__http_send *s, struct memo__http_answer *out);
 /* The first header of that name, in any case; NULL if there is none. Borrowed from the answer. */

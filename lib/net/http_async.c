@@ -311,8 +311,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
 
 /* ---- the multi handle ---- */
 
-/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times the handles that are in use just now,
- * would close what the next burst needs. */
+/* Those in use count, too: what is over it is closed after its exchange. So half of what the process may have open; libcurl's own rule, four times
+ * the handles that are in use just now, would close what the next burst needs. */
 static long connections_most(void)
 {
     struct rlimit r;

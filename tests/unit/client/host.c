@@ -222,7 +222,7 @@ static void forks(int32_t level, const char *line, void *user)
         f->wrong = memo_client_fd(f->client) < 0; /* here the child becomes one */
 }
 
-/* Who forks within a callback returns from it in both processes; the child's client, in which nothing is delivered any more, is freed as any other. */
+/* Who forks within a callback returns from it in both processes; the child's client is freed as any other. */
 START_TEST(forked_within_a_callback)
 {
     int status = -1;

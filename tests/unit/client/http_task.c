@@ -401,7 +401,7 @@ START_TEST(no_memory_for_the_second_attempt)
     (void)snprintf(url, sizeof url, "static:todo=127.0.0.1:%u|127.0.0.1:%u", peer.port, second.port); /* a connection to the other one takes memory */
     client = stage_client("registry", url);
     ck_assert_int_eq(memo_client_set(client, "default_timeout", "1m", NULL), MEMO_OK);
-    ck_assert_int_eq(memo_client_set(client, "rules", "{\"memo\":1,\"defaults\":{\"balance\":{\"policy\":\"round-robin\"},\"retry\":{\"attempts\":2,\"budget\":\"100%\","
+    ck_assert_int_eq(memo_client_set(client, "rules", "{\"memo\":1,\"defaults\":{\"retry\":{\"attempts\":2,\"budget\":\"100%\","
                                      "\"backoff\":{\"initial\":\"1ms\",\"max\":\"1ms\",\"jitter\":\"none\"}}}}", NULL), MEMO_OK);
     ck_assert_int_eq(memo_client_start(client, NULL), MEMO_OK);
     service = stage_service(client, "todo");

@@ -316,7 +316,8 @@ START_TEST(silence_closes_connections)
 }
 END_TEST
 
-/* libcurl gives the whole multi handle up when its timer cannot be started: the timer keeps its place, whoever wants the others, so that starting it again takes no memory. */
+/* libcurl gives the whole multi handle up when its timer cannot be started: the timer keeps its place, whoever wants the others, so that starting it
+ * again takes no memory. */
 START_TEST(a_timer_without_memory)
 {
     static struct memo__timer fill[4096];
