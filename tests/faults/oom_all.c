@@ -30,7 +30,6 @@ static struct { long requests, fail_at; bool forever; uint32_t failed, armed; } 
 static struct { uint64_t points; long fresh[2], used[2]; } *book;
 static struct task *tasks, current;
 static uint32_t planned;
-static long live;
 static char directory[] = "/tmp/memo-oom-all-XXXXXX", list[128], registry[128];
 
 /* ---- malloc and its kin: those of this program stand before libc's, which are reached by their other names ---- */
@@ -68,33 +67,6 @@ int posix_memalign(void **out, size_t at, size_t n)
     return 0;
 }
 
-/* ---- what is ours is counted ---- */
-
-static void *counted_get(void *user, size_t bytes)
-{
-    (void)user;
-    void *p = calloc(1, bytes ? bytes : 1);
-    if (p)
-        (void)memo__fetch_add(&live, 1);
-    return p;
-}
-
-static void *counted_resize(void *user, void *p, size_t bytes)
-{
-    (void)user;
-    void *moved = realloc(p, bytes ? bytes : 1);
-    if (moved && !p)
-        (void)memo__fetch_add(&live, 1);
-    return moved;
-}
-
-static void counted_drop(void *user, void *p)
-{
-    (void)user;
-    (void)memo__fetch_sub(&live, 1);
-    free(p);
-}
-
 static bool has_failed(void) { return memo__load(&oom.failed); }
 
 static void tell(const struct task *t, char *text, size_t n)
@@ -116,7 +88,7 @@ static void begin(uint32_t number)
     (void)setenv("XDG_RUNTIME_DIR", path, 1);
     (void)snprintf(registry, sizeof registry, "file://%s/registry?sync=off", path);
     (void)snprintf(list, sizeof list, "static:todo=127.0.0.1:%u|127.0.0.1:%u", scenario_port, scenario_port);
-    memo__alloc_default = (struct memo__alloc){ counted_get, counted_resize, counted_drop, NULL };
+    memo__alloc_default = scenario_alloc;
 }
 
 static long walk(const struct task *t)
@@ -143,9 +115,9 @@ static void carry_out(uint32_t number, uint32_t first, uint32_t last)
         blocks_at(i);
         (void)walk(&tasks[i]);
         (void)__atomic_add_fetch(&book->points, memo__load(&oom.failed), __ATOMIC_RELAXED);
-        if (memo__load(&live))
-            scenario_mistaken("%ld blocks of ours not given back", memo__load(&live));
-        memo__store(&live, 0l);
+        if (memo__load(&scenario_live))
+            scenario_mistaken("%ld blocks of ours not given back", memo__load(&scenario_live));
+        memo__store(&scenario_live, 0l);
         int left = scenario_descriptors() - open_before;
         if (left && !tasks[i].fresh)
             scenario_mistaken("%d descriptors more than before", left);

@@ -22,9 +22,10 @@
 
 bool (*scenario_failed)(void);
 void (*scenario_where)(char *text, size_t n);
-const char *scenario_step = "";
-long scenario_wrong;
+long scenario_wrong, scenario_live;
 bool scenario_hosted;
+
+static const char *step = ""; /* the last function that was called: by whichever thread */
 
 void scenario_mistaken(const char *format, ...)
 {
@@ -34,8 +35,8 @@ void scenario_mistaken(const char *format, ...)
     (void)vsnprintf(what, sizeof what, format, args);
     va_end(args);
     scenario_where(where, sizeof where);
-    if (scenario_wrong++ < 20)
-        (void)printf("    %s: %s (last step %s)\n", where, what, scenario_step);
+    if (memo__fetch_add(&scenario_wrong, 1) < 20)
+        (void)printf("    %s: %s (last step %s)\n", where, what, memo__load(&step));
     (void)fflush(stdout);
 }
 
@@ -111,10 +112,37 @@ int scenario_descriptors(void)
     return count;
 }
 
+static void *counted_get(void *user, size_t bytes)
+{
+    (void)user;
+    void *p = calloc(1, bytes ? bytes : 1);
+    if (p)
+        (void)memo__fetch_add(&scenario_live, 1);
+    return p;
+}
+
+static void *counted_resize(void *user, void *p, size_t bytes)
+{
+    (void)user;
+    void *moved = realloc(p, bytes ? bytes : 1);
+    if (moved && !p)
+        (void)memo__fetch_add(&scenario_live, 1);
+    return moved;
+}
+
+static void counted_drop(void *user, void *p)
+{
+    (void)user;
+    (void)memo__fetch_sub(&scenario_live, 1);
+    free(p);
+}
+
+const struct memo__alloc scenario_alloc = { counted_get, counted_resize, counted_drop, NULL };
+
 /* A status that is no name of ours, or an argument error where the arguments are good, is a mistake. */
 static bool good(const char *what, memo_status s)
 {
-    scenario_step = what;
+    memo__store(&step, what);
     if (strstr(memo_status_name(s), "?") || s == MEMO_E_ARGUMENT || (s != MEMO_OK && !scenario_failed()))
         scenario_mistaken("%s answered %s", what, memo_status_name(s));
     return s == MEMO_OK;

@@ -7,10 +7,10 @@
 #include <memo/memo.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/alloc.h"
 
 extern bool (*scenario_failed)(void);                    /* the test's: has anything failed in this round? */
 extern void (*scenario_where)(char *text, size_t n);     /* the test's: what fails in this round */
-extern const char *scenario_step;                        /* the last function that was called */
 extern long scenario_wrong;
 extern bool scenario_hosted;                             /* the test may set it: no thread of libmemo's, the scenario drives */
 void scenario_mistaken(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -20,6 +20,9 @@ extern uint16_t scenario_port;
 bool scenario_server_start(void);
 bool scenario_server_stop(void);
 int scenario_descriptors(void);
+/* The machine's memory, its blocks counted. */
+extern const struct memo__alloc scenario_alloc;
+extern long scenario_live;
 /* From now on every scenario reads configuration values, too: from a file in the directory, the server and the environment. */
 bool scenario_config(const char *directory);
 

@@ -39,34 +39,8 @@ static struct { uint32_t hits[WALKS][2][SHIM_SITES]; } *book;
 static struct task *tasks;
 static uint32_t planned;
 static uint64_t seed = 1;
-static long live;
 static struct task current;
 static char directory[] = "/tmp/memo-syscalls-XXXXXX";
-
-static void *counted_get(void *user, size_t bytes)
-{
-    (void)user;
-    void *p = calloc(1, bytes ? bytes : 1);
-    if (p)
-        (void)memo__fetch_add(&live, 1);
-    return p;
-}
-
-static void *counted_resize(void *user, void *p, size_t bytes)
-{
-    (void)user;
-    void *moved = realloc(p, bytes ? bytes : 1);
-    if (moved && !p)
-        (void)memo__fetch_add(&live, 1);
-    return moved;
-}
-
-static void counted_drop(void *user, void *p)
-{
-    (void)user;
-    (void)memo__fetch_sub(&live, 1);
-    free(p);
-}
 
 static uint64_t draw(void)
 {
@@ -107,7 +81,7 @@ static void child_begin(uint32_t slot)
     (void)setenv("XDG_RUNTIME_DIR", path, 1);
     (void)snprintf(registry, sizeof registry, "file://%s/registry?sync=%s", path, slot % 8 ? "off" : "on"); /* a disk has only so many syncs */
     (void)snprintf(list, sizeof list, "static:todo=127.0.0.1:%u|127.0.0.1:%u", scenario_port, scenario_port);
-    memo__alloc_default = (struct memo__alloc){ counted_get, counted_resize, counted_drop, NULL };
+    memo__alloc_default = scenario_alloc;
 }
 
 static void walk(int32_t which, const struct shim_plan *p)
@@ -122,9 +96,9 @@ static void arm(void) { shim_arm(armed_with); }
 
 static void given_back(int open_before)
 {
-    if (memo__load(&live))
-        scenario_mistaken("%ld blocks not given back", memo__load(&live));
-    memo__store(&live, 0l);
+    if (memo__load(&scenario_live))
+        scenario_mistaken("%ld blocks not given back", memo__load(&scenario_live));
+    memo__store(&scenario_live, 0l);
     int left = scenario_descriptors() - open_before;
     if (left)
         scenario_mistaken("%d descriptors more than before", left);
