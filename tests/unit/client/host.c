@@ -174,7 +174,7 @@ static void on_answer(memo_status status, memo_http_reply *reply, void *user)
 /* A callback may call it, of a line as of an answer; a client that wants a thread has one, and stepping beside it does no harm. */
 START_TEST(stepped_from_everywhere)
 {
-    struct peer peer;
+    struct peer peer = { 0 };
     peer_start(&peer, "127.0.0.1", serve_text, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
     memo_client *c = hosted_that_logs(stage_registry(), "info"), *other = stage_client("log_level", "debug");
     struct called on = { .client = c };
