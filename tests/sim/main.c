@@ -76,10 +76,12 @@ static void check_registered(const struct proc *p)
         broke("registers again", "process %u does not hold %s", p->index, p->id);
 }
 
+/* Nobody answers well any more, and a 429, which no breaker counts, is none of the answers: what must open is not left to chance (of PEER_FAILS' answers
+ * two thirds fail, and the breaker opens at 60 %: seed 1020164 stayed below). */
 static void doom(void)
 {
     for (uint32_t peer = 0; peer < 8; peer++)
-        net_mood(peer, PEER_FAILS);
+        net_mood(peer, PEER_DOOMED);
     uint64_t failed = calls_failed(), open = calls_refused_open();
     world_run(sim.now + 5 * MEMO__S);
     if (!sim.broken && calls_failed() - failed > 100 && calls_refused_open() == open)

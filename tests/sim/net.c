@@ -84,6 +84,8 @@ static uint64_t answer_of(uint32_t peer)
         return MEMO_OUTCOME_RESET * 1000;
     if (!sim.calm && chance(sim.faults.garbage))
         return MEMO_OUTCOME_PROTOCOL * 1000;
+    if (moods[peer] == PEER_DOOMED)
+        return 503;
     if (moods[peer] == PEER_FAILS && chance(900000))
         return below(4) ? 503 : 429;
     return chance(10000) ? 500 : 200;

@@ -127,7 +127,7 @@ void net_abort(uint64_t flight);
 void net_begin(void);
 void net_end_all(void);
 uint32_t net_live(void);
-enum peer_mood { PEER_WELL, PEER_FAILS, PEER_SLOW, PEER_HANGS, PEER_MOODS };
+enum peer_mood { PEER_WELL, PEER_FAILS, PEER_SLOW, PEER_HANGS, PEER_MOODS /* that chance draws from */, PEER_DOOMED };
 void net_mood(uint32_t peer, enum peer_mood mood);
 void net_partition(uint32_t from, uint32_t peer, bool cut);
 
