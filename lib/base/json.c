@@ -104,8 +104,7 @@ static int hex4(const char *s)
 {
     int code = 0;
     for (int i = 0; i < 4; i++) {
-        char c = s[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = memo__hex_digit(s[i]);
         if (digit < 0) /* the NUL at the end of the text too: nothing behind it is read */
             return -1;
         code = code * 16 + digit;

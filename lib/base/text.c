@@ -40,6 +40,28 @@ bool memo__text_is(struct memo__text a, const char *z)
     return memo__text_same(a, memo__text_of(z));
 }
 
+static bool token_char(unsigned char c)
+{
+    static const uint64_t map[2] = { UINT64_C(0x03ff6cfa00000000), UINT64_C(0x57ffffffc7fffffe) }; /* !#$%&'*+-.0-9 and A-Z^_`a-z|~ */
+    return c < 128 && ((map[c >> 6] >> (c & 63)) & 1);
+}
+
+bool memo__is_token(struct memo__text t)
+{
+    for (size_t i = 0; i < t.n; i++)
+        if (!token_char((unsigned char)t.at[i]))
+            return false;
+    return t.n > 0;
+}
+
+int memo__hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 32;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 struct memo__text memo__text_trim(struct memo__text t)
 {
     while (t.n && (t.at[0] == ' ' || t.at[0] == '\t'))

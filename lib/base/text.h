@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct memo__text {
     const char *at;
@@ -16,6 +17,11 @@ struct memo__text {
 
 #define MEMO__TEXT(literal) ((struct memo__text){ "" literal, sizeof(literal) - 1 })
 struct memo__text memo__text_of(const char *z); /* NULL gives the empty text */
+/* n bytes, or up to the NUL if n is 0, as the members of memo_header say; NULL gives the empty text, whatever n is. */
+static inline struct memo__text memo__text_sized(const char *at, size_t n)
+{
+    return at ? (struct memo__text){ at, n ? n : strlen(at) } : (struct memo__text){ "", 0 };
+}
 bool memo__text_same(struct memo__text a, struct memo__text b);
 bool memo__text_same_nocase(struct memo__text a, struct memo__text b); /* ASCII only */
 bool memo__text_is(struct memo__text a, const char *z);
@@ -25,6 +31,8 @@ bool memo__text_copy(char *to, size_t size, struct memo__text t);
 size_t memo__utf8_good(struct memo__text t); /* bytes of the longest valid beginning */
 void memo__utf8_mend(char *z); /* in place: a character that was cut at the end is dropped, any other byte that is not UTF-8 becomes '?' */
 bool memo__utf8_valid(struct memo__text t); /* RFC 3629: no overlong, no surrogate */
+bool memo__is_token(struct memo__text t); /* RFC 9110 section 5.6.2: names of headers, methods, keys of baggage */
+int memo__hex_digit(char c); /* 0 to 15, of either case; -1: it is none */
 
 /* Decimal without sign; false on anything else, on overflow and beyond most. */
 bool memo__parse_u64(struct memo__text t, uint64_t most, uint64_t *out);

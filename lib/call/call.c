@@ -71,7 +71,7 @@ struct wanted { uint32_t present; struct memo__text values[MEMO__WANTS_MAX]; };
 
 static inline void take_value(const struct memo__plan *p, const memo_header *h, struct wanted *w)
 {
-    struct memo__text name = { h->name, h->name_bytes ? h->name_bytes : strlen(h->name) };
+    struct memo__text name = { h->name, h->name_bytes ? h->name_bytes : strlen(h->name) }; /* neither is NULL: see look */
     uint32_t at = memo__wants_index(&p->wants, p->service, name);
     if (at == MEMO__NO_INDEX || w->present >> at & 1)
         return;

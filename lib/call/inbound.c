@@ -19,14 +19,9 @@
 /* What the rules read of the headers, as in call.c. */
 struct wanted { uint32_t present; struct memo__text values[MEMO__WANTS_MAX]; };
 
-static inline struct memo__text text_of(const char *at, size_t n)
-{
-    return (struct memo__text){ at, n ? n : strlen(at) };
-}
-
 APART void take(const struct memo__plan *p, const memo_header *h, struct memo__extraction *e, struct wanted *w)
 {
-    struct memo__text name = text_of(h->name, h->name_bytes), value = text_of(h->value, h->value_bytes);
+    struct memo__text name = memo__text_sized(h->name, h->name_bytes), value = memo__text_sized(h->value, h->value_bytes);
     uint32_t at = p ? memo__wants_index(&p->wants, p->service, name) : MEMO__NO_INDEX;
     if (at != MEMO__NO_INDEX && !(w->present >> at & 1)) {
         w->present |= UINT32_C(1) << at;
@@ -250,7 +245,7 @@ memo_status memo__inbound_enter(memo_inbound *i, struct memo__governor *g, const
     struct memo__reader *r = memo__reader_enter();
     const struct memo__plan *p = memo__load_acquire(&g->plan);
     memo_status status;
-    e->begun = p ? memo__governor_now(g) : memo__now(w->host ? w->host : &memo__host_linux);
+    e->begun = p ? memo__governor_now(g) : memo__now(w->host ? w->host : memo__host_default);
     e->ticket = g->ticket;
     e->slot = g->slot;
     if (!read_context(i, p, w, f, r, e->begun, &wanted))

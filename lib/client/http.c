@@ -66,8 +66,7 @@ static void pause_ms(int64_t ms)
 
 static bool same_name(const memo_header *h, const char *name)
 {
-    size_t n = h->name_bytes ? h->name_bytes : strlen(h->name);
-    return memo__text_same_nocase((struct memo__text){ h->name, n }, memo__text_of(name));
+    return memo__text_same_nocase(memo__text_sized(h->name, h->name_bytes), memo__text_of(name));
 }
 
 /* The caller's headers and ours; ours win over the caller's of the same name, for an attempt has one traceparent. */

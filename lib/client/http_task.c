@@ -318,14 +318,12 @@ static const char *pack(struct packed *p, const char *text, size_t n)
     return copy;
 }
 
-static size_t bytes_of(const char *text, size_t n) { return text ? (n ? n : strlen(text)) : 0; }
-
 /* All of a request but its body, behind the task. */
 static size_t request_bytes(const memo_http_request *q)
 {
-    size_t n = q->headers_count * sizeof(memo_header) + bytes_of(q->method, 0) + bytes_of(q->path, 0) + bytes_of(q->key, 0) + 3;
+    size_t n = q->headers_count * sizeof(memo_header) + memo__text_sized(q->method, 0).n + memo__text_sized(q->path, 0).n + memo__text_sized(q->key, 0).n + 3;
     for (uint32_t i = 0; i < q->headers_count; i++)
-        n += bytes_of(q->headers[i].name, q->headers[i].name_bytes) + bytes_of(q->headers[i].value, q->headers[i].value_bytes) + 2;
+        n += memo__text_sized(q->headers[i].name, q->headers[i].name_bytes).n + memo__text_sized(q->headers[i].value, q->headers[i].value_bytes).n + 2;
     return n;
 }
 
@@ -334,13 +332,13 @@ static void request_copy(memo_http_task *t, const memo_http_request *q)
     memo_header *headers = (memo_header *)(void *)(t + 1);
     struct packed p = { (char *)(headers + q->headers_count) };
     t->q = *q;
-    t->q.method = pack(&p, q->method, bytes_of(q->method, 0));
-    t->q.path = pack(&p, q->path, bytes_of(q->path, 0));
-    t->q.key = pack(&p, q->key, bytes_of(q->key, 0));
+    t->q.method = pack(&p, q->method, memo__text_sized(q->method, 0).n);
+    t->q.path = pack(&p, q->path, memo__text_sized(q->path, 0).n);
+    t->q.key = pack(&p, q->key, memo__text_sized(q->key, 0).n);
     t->q.headers = headers;
     for (uint32_t i = 0; i < q->headers_count; i++) {
         const memo_header *h = &q->headers[i];
-        size_t name = bytes_of(h->name, h->name_bytes), value = bytes_of(h->value, h->value_bytes);
+        size_t name = memo__text_sized(h->name, h->name_bytes).n, value = memo__text_sized(h->value, h->value_bytes).n;
         headers[i].name = pack(&p, h->name, name);
         headers[i].name_bytes = name;
         headers[i].value = pack(&p, h->value, value);

@@ -284,10 +284,10 @@ static int hex4(const char *at)
 {
     int value = 0;
     for (int i = 0; i < 4; i++) {
-        const char *digits = "0123456789abcdef", *d = at[i] ? strchr(digits, at[i] | 0x20) : NULL;
-        if (!d)
+        int digit = memo__hex_digit(at[i]);
+        if (digit < 0)
             return -1;
-        value = value * 16 + (int)(d - digits);
+        value = value * 16 + digit;
     }
     return value;
 }

@@ -8,17 +8,6 @@
 
 static const char *const policy_words[] = { "peak-ewma", "round-robin", "random", "weighted-round-robin", "least-request", "ring-hash", NULL };
 
-/* A number with a point: the shape of a curve. */
-static void read_aggression(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
-{
-    double value;
-    char buf[64];
-    if (memo__json_double(r->json, n, &value) && value * 1000 >= (double)key->least && value * 1000 <= (double)key->most)
-        *(uint32_t *)field = (uint32_t)(value * 1000 + 0.5);
-    else
-        memo__rules_error(r, n->at, "%s where a number from 0.1 to 10 is expected", memo__rules_shown(r, n, buf));
-}
-
 /* "key", "path" or "header:x-user" */
 static void read_hash_on(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *target)
 {
@@ -40,7 +29,7 @@ static void read_hash_on(struct memo__rules_reader *r, const struct memo__json_n
 
 static const struct memo__rules_key slow_start_keys[] = {
     { "window", memo__read_duration, AT(slow_start.window), MEMO__S, 3600 * MEMO__S, NULL, NULL },
-    { "aggression", read_aggression, AT(slow_start.aggression), 100, 10000, NULL, NULL },
+    { "aggression", memo__read_thousandths, AT(slow_start.aggression), 100, 10000, NULL, NULL },
     { "minWeight", memo__read_share, AT(slow_start.min_weight), 10000, 1000000, NULL, NULL },
 };
 

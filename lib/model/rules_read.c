@@ -305,15 +305,25 @@ void memo__read_count64(struct memo__rules_reader *r, const struct memo__json_no
         *(uint64_t *)field = (uint64_t)value;
 }
 
+/* 1100 is "1.1", whatever the host's locale writes in the place of a point. */
+static const char *thousandths(int64_t value, char buf[32])
+{
+    int digits = 3, rest = (int)(value % 1000);
+    for (; digits && rest % 10 == 0; rest /= 10)
+        digits--;
+    (void)snprintf(buf, 32, digits ? "%lld.%0*d" : "%lld", (long long)(value / 1000), digits, rest);
+    return buf;
+}
+
 void memo__read_thousandths(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
 {
     double value;
-    char buf[64];
+    char buf[64], least[32], most[32];
     if (memo__json_double(r->json, n, &value) && value * 1000 >= (double)key->least && value * 1000 <= (double)key->most)
         *(uint32_t *)field = (uint32_t)(value * 1000 + 0.5);
     else
-        memo__rules_error(r, n->at, "%s where a number from %g to %g is expected", memo__rules_shown(r, n, buf), (double)key->least / 1000,
-                          (double)key->most / 1000);
+        memo__rules_error(r, n->at, "%s where a number from %s to %s is expected", memo__rules_shown(r, n, buf), thousandths(key->least, least),
+                          thousandths(key->most, most));
 }
 
 void memo__read_bool(struct memo__rules_reader *r, const struct memo__json_node *n, const struct memo__rules_key *key, void *field)
@@ -423,11 +433,9 @@ void memo__read_name(struct memo__rules_reader *r, const struct memo__json_node 
 
 bool memo__rules_header_name(struct memo__rules_reader *r, uint32_t at, struct memo__text name, char to[MEMO__NAME_MAX])
 {
-    bool good = name.n > 0 && name.n < MEMO__NAME_MAX;
+    bool good = name.n < MEMO__NAME_MAX && memo__is_token(name);
     for (size_t i = 0; good && i < name.n; i++) {
-        char c = lower(name.at[i]);
-        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c)); /* RFC 9110 5.6.2, tokens */
-        to[i] = c;
+        to[i] = lower(name.at[i]);
         to[i + 1] = '\0';
     }
     if (!good)

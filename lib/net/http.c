@@ -25,11 +25,6 @@
 #define LINE_BYTES 65536u       /* of one request header */
 #define PATH_BYTES 65536u
 
-static size_t length_of(const char *text, size_t n)
-{
-    return n || !text ? n : strlen(text);
-}
-
 /* ---- the pool ---- */
 
 static uint32_t default_idle(void)
@@ -409,19 +404,6 @@ void memo__http_answer_fini(struct memo__http_pool *p, struct memo__http_answer 
 
 /* ---- what a caller may send ---- */
 
-/* RFC 9110 section 5.6.2. */
-static bool token(const char *text, size_t n)
-{
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!plain && (!c || !strchr(marks, c)))
-            return false;
-    }
-    return n > 0;
-}
-
 static bool framing(const char *name, size_t n)
 {
     static const char *const ours[] = { "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "upgrade", "expect", "trailer", "http2-settings" };
@@ -433,9 +415,12 @@ static bool framing(const char *name, size_t n)
 
 memo_status memo__http_check_header(const memo_header *h, memo_error *e)
 {
-    size_t name = length_of(h->name, h->name_bytes), value = length_of(h->value, h->value_bytes);
-    if (!h->name || !token(h->name, name))
+    struct memo__text called = memo__text_sized(h->name, h->name_bytes);
+    size_t name = called.n, value = memo__text_sized(h->value, h->value_bytes).n;
+    if (!memo__is_token(called))
         return memo__fail(e, MEMO_E_ARGUMENT, "a header has no valid name");
+    if (!h->value && h->value_bytes)
+        return memo__fail(e, MEMO_E_ARGUMENT, "header %.*s has %zu bytes at NULL", name > 64 ? 64 : (int)name, h->name, h->value_bytes);
     if (name > LINE_BYTES || value > LINE_BYTES)
         return memo__fail(e, MEMO_E_ARGUMENT, "header %.*s is longer than %u bytes", name > 64 ? 64 : (int)name, h->name, LINE_BYTES);
     if (framing(h->name, name))
@@ -453,7 +438,7 @@ memo_status memo__http_check_method(const char *method, memo_error *e)
     if (!method)
         return MEMO_OK;
     size_t n = strlen(method);
-    if (n >= METHOD_BYTES || !token(method, n))
+    if (n >= METHOD_BYTES || !memo__is_token((struct memo__text){ method, n }))
         return memo__fail(e, MEMO_E_ARGUMENT, "the method is not a token of at most %u letters", METHOD_BYTES - 1);
     if (strcmp(method, "CONNECT") == 0)
         return memo__fail(e, MEMO_E_ARGUMENT, "CONNECT is not a call");

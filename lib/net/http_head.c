@@ -11,20 +11,6 @@ struct lines { const char *at, *end; };
 
 /* ---- characters ---- */
 
-static bool token_char(unsigned char c)
-{
-    static const uint64_t map[2] = { UINT64_C(0x03ff6cfa00000000), UINT64_C(0x57ffffffc7fffffe) }; /* !#$%&'*+-.0-9 and A-Z^_`a-z|~ */
-    return c < 128 && ((map[c >> 6] >> (c & 63)) & 1);
-}
-
-bool memo__http_token(struct memo__text t)
-{
-    for (size_t i = 0; i < t.n; i++)
-        if (!token_char((unsigned char)t.at[i]))
-            return false;
-    return t.n > 0;
-}
-
 /* Visible bytes, blanks and tabs; above 127 as they are (obs-text). */
 static bool value_text(struct memo__text t)
 {
@@ -117,7 +103,7 @@ static int request_line(struct memo__text line, struct memo__http_head *h)
 {
     if (!cut(&line, &h->method) || !cut(&line, &h->target))
         return 400;
-    if (!memo__http_token(h->method) || !target_text(h->target))
+    if (!memo__is_token(h->method) || !target_text(h->target))
         return 400;
     return version(line, &h->minor);
 }
@@ -147,7 +133,7 @@ static int field_line(struct memo__text line, struct memo__http_head *h)
         return 400;
     struct memo__text name = { line.at, (size_t)(colon - line.at) };
     struct memo__text value = memo__text_trim((struct memo__text){ colon + 1, line.n - name.n - 1 });
-    if (!memo__http_token(name) || !value_text(value)) /* a folded line begins with a blank: no token */
+    if (!memo__is_token(name) || !value_text(value)) /* a folded line begins with a blank: no token */
         return 400;
     if (h->count == MEMO__HEAD_FIELDS)
         return 431;
@@ -302,17 +288,9 @@ struct memo__text memo__http_head_get(const struct memo__http_head *h, const cha
 
 enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_TEXT, TRAILER_LF, LAST_LF, OVER, BROKEN };
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 32;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int in_size(struct memo__http_chunks *c, char byte)
 {
-    int value = hex(byte);
+    int value = memo__hex_digit(byte);
     if (value >= 0 && c->digits < 14) { /* 2^56 is more than anybody has */
         c->left = c->left * 16 + (uint64_t)value;
         c->digits++;

@@ -44,6 +44,5 @@ enum memo__http_progress { MEMO__CHUNKS_MORE, MEMO__CHUNKS_DONE, MEMO__CHUNKS_BA
 /* Decodes n bytes; payload goes to `out`, which may be `in` itself and is never longer than it. *used is n unless done or bad. Zero the state at first. */
 enum memo__http_progress memo__http_chunks_feed(struct memo__http_chunks *c, const char *in, size_t n, size_t *used, char *out, size_t *made);
 
-bool memo__http_token(struct memo__text t);     /* RFC 9110 section 5.6.2 */
 const char *memo__http_reason(int status);      /* "Not Found"; "" if it has no name here */
 #endif

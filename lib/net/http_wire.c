@@ -452,11 +452,6 @@ uint64_t memo__wire_hash(const struct memo__http_target *t)
 
 /* ---- preparing an exchange ---- */
 
-static size_t length_of(const char *text, size_t n)
-{
-    return n || !text ? n : strlen(text);
-}
-
 static bool grow(const struct memo__alloc *a, void **block, size_t *room, size_t need)
 {
     if (need <= *room)
@@ -475,7 +470,7 @@ static bool lines_room(struct wire *w, const struct memo__http_send *s)
     size_t need = 32; /* our own two */
     uint32_t count = s->count + OWN_LINES;
     for (uint32_t i = 0; i < s->count; i++)
-        need += length_of(s->headers[i].name, s->headers[i].name_bytes) + length_of(s->headers[i].value, s->headers[i].value_bytes) + 3;
+        need += memo__text_sized(s->headers[i].name, s->headers[i].name_bytes).n + memo__text_sized(s->headers[i].value, s->headers[i].value_bytes).n + 3;
     if (count > w->lines_room) {
         uint32_t room = count < 16 ? 16 : count * 2;
         struct curl_slist *lines = memo__resize(&w->pool->alloc, w->lines, room * sizeof *lines);
@@ -493,7 +488,7 @@ static bool lines_room(struct wire *w, const struct memo__http_send *s)
 /* "Name: value", or "Name;" if it is empty: libcurl takes "Name:" as "leave it out". */
 static char *write_line(char *at, const memo_header *h)
 {
-    size_t name = length_of(h->name, h->name_bytes), value = length_of(h->value, h->value_bytes);
+    size_t name = memo__text_sized(h->name, h->name_bytes).n, value = memo__text_sized(h->value, h->value_bytes).n;
     memcpy(at, h->name, name);
     at += name;
     size_t blank = 0;
@@ -512,7 +507,7 @@ static char *write_line(char *at, const memo_header *h)
 static bool has_content_type(const struct memo__http_send *s)
 {
     for (uint32_t i = 0; i < s->count; i++)
-        if (length_of(s->headers[i].name, s->headers[i].name_bytes) == 12 && strncasecmp(s->headers[i].name, "content-type", 12) == 0)
+        if (memo__text_sized(s->headers[i].name, s->headers[i].name_bytes).n == 12 && strncasecmp(s->headers[i].name, "content-type", 12) == 0)
             return true;
     return false;
 }

@@ -241,8 +241,9 @@ static bool send_out(struct memo__httpd_request *r)
 
 static bool header_ok(const memo_header *h)
 {
-    size_t name = h->name_bytes ? h->name_bytes : strlen(h->name), value = h->value_bytes ? h->value_bytes : strlen(h->value);
-    return memo__http_token((struct memo__text){ h->name, name }) && !memchr(h->value, '\r', value) && !memchr(h->value, '\n', value) && !memchr(h->value, 0, value);
+    struct memo__text value = memo__text_sized(h->value, h->value_bytes);
+    return memo__is_token(memo__text_sized(h->name, h->name_bytes)) && !memchr(value.at, '\r', value.n) && !memchr(value.at, '\n', value.n) &&
+        !memchr(value.at, 0, value.n);
 }
 
 static bool put_head(struct memo__httpd_request *r, int status, const memo_header *headers, uint32_t count, size_t bytes)
@@ -259,8 +260,7 @@ static bool put_head(struct memo__httpd_request *r, int status, const memo_heade
         return false;
     out_put(r, line, (size_t)n);
     for (uint32_t i = 0; i < count && i < REPLY_HEADERS; i++) {
-        size_t name = headers[i].name_bytes ? headers[i].name_bytes : strlen(headers[i].name);
-        size_t value = headers[i].value_bytes ? headers[i].value_bytes : strlen(headers[i].value);
+        size_t name = memo__text_sized(headers[i].name, headers[i].name_bytes).n, value = memo__text_sized(headers[i].value, headers[i].value_bytes).n;
         if (!header_ok(&headers[i]))
             continue;
         if (!out_room(r, name + value + 4))

@@ -5,11 +5,10 @@
  *   under load, every probeEvery:   limit for two windows what would run without a queue (3/4 of limit * best / mean): drain, measure --> best
  *
  * The gradient limit of Netflix's concurrency-limits and of Envoy's adaptive concurrency; the additive term lets a queue of sqrt(limit) stand, so
- * that there is something to measure. It is
- * delay-based congestion control, TCP Vegas (Brakmo, Peterson 1995) seen as a proportion. What is under way on the average is the sum of latencies
- * over the time (Little 1961), so nobody counts
- * it. The best latency is the least mean of a window; it would be believed for ever, or drift with the load, if it were not measured anew with the
- * queue drained, as BBR does (Cardwell et al. 2016, ProbeRTT). A limit that is not used does not grow (RFC 7661), for nothing shows that it could.
+ * that there is something to measure. It is delay-based congestion control, TCP Vegas (Brakmo, Peterson 1995) seen as a proportion. What is under way
+ * on the average is the sum of latencies over the time (Little 1961), so nobody counts it. The best latency is the least mean of a window; it would
+ * be believed for ever, or drift with the load, if it were not measured anew with the queue drained, as BBR does (Cardwell et al. 2016, ProbeRTT). A
+ * limit that is not used does not grow (RFC 7661), for nothing shows that it could.
  *
  * The limit is the `max` of a bulkhead, so that entering and leaving touch the own stripe only. Latencies are summed there, too; whoever leaves first
  * after a window's end looks at all of them. */

@@ -185,7 +185,7 @@ static void scan_now(struct memo__timer *t, void *user)
         uint64_t revision = 0;
         st = memo__file_scan(f, v, v->dir, &view, &revision, &at, &e);
         if (st == MEMO_OK) {
-            v->known = v->damaged == 0; /* what could not be read may be readable at the next look, and no generation will tell */
+            v->known = v->damaged == 0; /* who may not read a record now may be let in later, and no generation tells: look again */
             v->at = at;
             v->busy = 0;
             int64_t took = memo__since(memo__file_boot(f), sent);

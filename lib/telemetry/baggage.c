@@ -4,20 +4,6 @@
 #include <string.h>
 #include "telemetry/headers.h"
 
-/* RFC 9110 5.6.2. */
-static bool token_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static bool token(struct memo__text t)
-{
-    for (size_t i = 0; i < t.n; i++)
-        if (!token_char(t.at[i]))
-            return false;
-    return t.n > 0;
-}
-
 /* baggage-octet: printable ASCII but blank, quote, comma, semicolon and backslash. */
 static bool octet(char c)
 {
@@ -47,7 +33,7 @@ static bool property_good(struct memo__text p)
 {
     struct memo__text key, value;
     (void)split(p, '=', &key, &value);
-    return token(key) && octets(value);
+    return memo__is_token(key) && octets(value);
 }
 
 /* A member into its key and value; false: it is malformed. */
@@ -55,7 +41,7 @@ static bool member(struct memo__text m, struct memo__text *key, struct memo__tex
 {
     struct memo__text pair, rest, one;
     bool more = split(m, ';', &pair, &rest);
-    if (!split(pair, '=', key, value) || !token(*key) || !octets(*value))
+    if (!split(pair, '=', key, value) || !memo__is_token(*key) || !octets(*value))
         return false;
     while (more) {
         struct memo__text left = rest;
@@ -64,11 +50,6 @@ static bool member(struct memo__text m, struct memo__text *key, struct memo__tex
             return false;
     }
     return true;
-}
-
-bool memo__baggage_key(struct memo__text key)
-{
-    return token(key);
 }
 
 bool memo__baggage_allowed(struct memo__text list, struct memo__text key)
@@ -172,17 +153,12 @@ bool memo__baggage_put(char *at, size_t *n, size_t room, struct memo__text key, 
     return true;
 }
 
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 void memo__baggage_decode(struct memo__writer *w, struct memo__text value)
 {
     for (size_t i = 0; i < value.n; i++) {
         char c = value.at[i];
-        if (c == '%' && i + 2 < value.n && digit(value.at[i + 1]) >= 0 && digit(value.at[i + 2]) >= 0) {
-            c = (char)(digit(value.at[i + 1]) << 4 | digit(value.at[i + 2]));
+        if (c == '%' && i + 2 < value.n && memo__hex_digit(value.at[i + 1]) >= 0 && memo__hex_digit(value.at[i + 2]) >= 0) {
+            c = (char)(memo__hex_digit(value.at[i + 1]) << 4 | memo__hex_digit(value.at[i + 2]));
             i += 2;
         }
         memo__put(w, &c, 1);

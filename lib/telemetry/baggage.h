@@ -15,7 +15,6 @@ bool memo__baggage_allowed(struct memo__text list, struct memo__text key);
 size_t memo__baggage_fit(struct memo__text list, const struct memo__text *values, uint32_t count, char *out, size_t room);
 /* The value of the first member of that key, as it is on the wire; false: there is none. */
 bool memo__baggage_find(struct memo__text baggage, struct memo__text key, struct memo__text *value);
-bool memo__baggage_key(struct memo__text key); /* is it a token? */
 /* Replaces the member of that key, a token, at the end; value.at NULL: takes it away. What is in at[0, *n) grows to at most `room`. false: it does
  * not fit; nothing has changed then. */
 bool memo__baggage_put(char *at, size_t *n, size_t room, struct memo__text key, struct memo__text value);

@@ -21,11 +21,6 @@ struct memo__context *memo__context_init(memo_context *x)
     return x ? empty(x) : NULL;
 }
 
-static struct memo__text text_of(const char *at, size_t n)
-{
-    return n && at ? (struct memo__text){ at, n } : memo__text_of(at);
-}
-
 /* A second traceparent makes both worthless: which of them is the caller's cannot be known. */
 static void read_trace(struct memo__extraction *e, struct memo__text value)
 {
@@ -104,7 +99,7 @@ memo_status memo__context_extract(memo_context *x, const memo_header *h, uint32_
         return MEMO_E_ARGUMENT;
     struct memo__extraction e = { .into = empty(x), .now = now };
     for (uint32_t i = 0; i < count; i++)
-        memo__extraction_take(&e, text_of(h[i].name, h[i].name_bytes), text_of(h[i].value, h[i].value_bytes));
+        memo__extraction_take(&e, memo__text_sized(h[i].name, h[i].name_bytes), memo__text_sized(h[i].value, h[i].value_bytes));
     memo__extraction_end(&e);
     return MEMO_OK;
 }
@@ -203,7 +198,7 @@ memo_status memo__context_set_baggage(memo_context *x, const char *key, const ch
     struct memo__context *c = memo__context_of(x) ? (struct memo__context *)(void *)x : empty(x);
     size_t n = c->baggage_bytes, room = sizeof c->carried - c->state_bytes;
     struct memo__text wanted = { value, value ? strlen(value) : 0 };
-    if (!memo__baggage_key(memo__text_of(key)))
+    if (!memo__is_token(memo__text_of(key)))
         return MEMO_E_ARGUMENT;
     if (!memo__baggage_put(c->carried + c->state_bytes, &n, room, memo__text_of(key), wanted))
         return MEMO_E_TRUNCATED;

@@ -2,8 +2,7 @@
 /* context.h: what a memo_context holds: the trace, the deadline and what is carried for the work at hand.
  *
  * The public value is 256 opaque bytes. One that was never initialised (no magic) counts as empty, so that MEMO_INIT(memo_context) alone is harmless.
- * Tracestate, then baggage, lie in the 204 bytes
- * that the trace leaves, without a NUL: each may have half of them, and what the other does not need. */
+ * Tracestate, then baggage, lie in the 204 bytes that the trace leaves, without a NUL: each may have half of them, and what the other does not need. */
 #ifndef MEMO__TELEMETRY_CONTEXT_H
 #define MEMO__TELEMETRY_CONTEXT_H
 #include <memo/context.h>

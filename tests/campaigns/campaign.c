@@ -2,7 +2,7 @@
 /* campaign.c: see campaign.h. */
 #define _GNU_SOURCE
 #include "campaign.h"
-#include <dirent.h>
+#include "tests/unit/process.h"
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,41 +194,12 @@ void campaign_pause(double seconds)
     (void)nanosleep(&t, NULL);
 }
 
-int campaign_descriptors(void)
-{
-    int count = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (d && readdir(d))
-        count++;
-    if (d)
-        (void)closedir(d);
-    return count;
-}
-
 int campaign_leaked(int before)
 {
     double until = campaign_now() + 5;
-    while (campaign_descriptors() > before && campaign_now() < until)
+    while (process_descriptors() > before && campaign_now() < until)
         campaign_pause(0.01);
-    return campaign_descriptors() - before;
-}
-
-int campaign_threads(void)
-{
-    int count = 0;
-    DIR *d = opendir("/proc/self/task");
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char path[300], name[32] = "";
-        (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
-        FILE *f = fopen(path, "r");
-        if (!f)
-            continue;
-        count += fgets(name, sizeof name, f) && strcmp(name, "memo\n") == 0;
-        (void)fclose(f);
-    }
-    if (d)
-        (void)closedir(d);
-    return count;
+    return process_descriptors() - before;
 }
 
 int campaign_end(void)

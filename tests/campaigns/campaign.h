@@ -23,8 +23,6 @@ memo_status campaign_get(memo_service *s);        /* over HTTP; MEMO_E_PROTOCOL 
 uint64_t campaign_random(uint64_t *state);        /* fixed seeds: the same run again */
 double campaign_now(void);                        /* seconds */
 void campaign_pause(double seconds);
-int campaign_descriptors(void);
 int campaign_leaked(int before);                  /* descriptors beyond that, once the server has seen the ends of its connections */
-int campaign_threads(void);                       /* named "memo" */
 int campaign_end(void);                           /* removes everything; prints the count; the exit status */
 #endif

@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include "base/atomic.h"
 #include "campaign.h"
+#include "tests/unit/process.h"
 
 #define AT_ONCE 4
 #define HANGS_AFTER 60 /* s: a child that takes longer is counted as hanging */
@@ -170,7 +171,7 @@ static void busy(long count)
 {
     void *(*const work[])(void *) = { calls_decided, calls_decided, calls_carried, calls_carried, views_change };
     pthread_t threads[5];
-    int before = campaign_descriptors();
+    int before = process_descriptors();
     client = campaign_client(NULL);
     registration = campaign_register(client, "todo", "the-parents");
     service = campaign_service(client, "todo", 1);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "campaign.h"
+#include "tests/unit/process.h"
 
 static void actions(struct sigaction *all)
 {
@@ -28,7 +29,7 @@ static void cycle(long i)
     memo_service *s = campaign_service(c, "todo", r ? 2 : 1);
     MUST(campaign_call(s, 200, NULL) == MEMO_OK);
     MUST(campaign_get(s) == MEMO_OK);
-    MUST(campaign_threads() == 1);
+    MUST(process_threads(NULL) == 1);
     memo_service_release(s);
     if (r && i % 2)
         MUST(memo_registration_withdraw(r, 20000, NULL) == MEMO_OK);
@@ -51,7 +52,7 @@ int main(int argc, char **argv)
         cycle(i); /* what is made once in a process, is now */
     int open_before;
     do { /* what was on its way out when they were counted is not to hide a leak */
-        open_before = campaign_descriptors();
+        open_before = process_descriptors();
         cycle(0);
     } while (campaign_leaked(open_before) < 0);
     for (long i = 0; i < cycles; i++)
@@ -61,9 +62,9 @@ int main(int argc, char **argv)
     memo_registration_free(r);
     memo_client_free(keeper);
     double until = campaign_now() + 5;
-    while (campaign_threads() && campaign_now() < until) /* pthread_join returns a moment before the kernel strikes the thread off the list */
+    while (process_threads(NULL) && campaign_now() < until) /* pthread_join returns a moment before the kernel strikes the thread off the list */
         campaign_pause(0.001);
-    MUST(campaign_threads() == 0);
+    MUST(process_threads(NULL) == 0);
     actions(after);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &later);
     for (int i = 1; i <= 64; i++)

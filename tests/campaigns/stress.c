@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "base/atomic.h"
 #include "campaign.h"
+#include "tests/unit/process.h"
 #include "call/governor.h"
 #include "client/client.h"
 #include "client/engine.h"
@@ -237,7 +238,7 @@ int main(int argc, char **argv)
         seed = strtoull(argv[2], NULL, 10);
     (void)campaign_dir();
     (void)campaign_server();
-    int before = campaign_descriptors();
+    int before = process_descriptors();
     provider = campaign_client(NULL);
     memo_registration *stays = campaign_register(provider, "todo", "stays");
     char url[128];

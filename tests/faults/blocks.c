@@ -20,6 +20,7 @@
 struct slot { pid_t pid; uint32_t first, last, now, wrong, finished; uint32_t seen; double since; };
 
 static struct slot *slots, *mine;
+static sigset_t before; /* signals that were blocked */
 static blocks_fn *carry_out;
 static blocks_tell_fn *tell;
 
@@ -35,6 +36,7 @@ void blocks_at(uint32_t plan) { memo__store(&mine->now, plan); }
 static void child_main(struct slot *s)
 {
     mine = s;
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     scenario_wrong = 0;
     carry_out((uint32_t)(s - slots), s->first, s->last);
     memo__store(&s->wrong, (uint32_t)scenario_wrong);
@@ -97,12 +99,16 @@ static void look(struct slot *s)
 void blocks_run(uint32_t plans, uint32_t block, blocks_fn *carry, blocks_tell_fn *telling)
 {
     uint32_t next = 0, running = 1;
-    const struct timespec moment = { 0, 2000000 };
+    const struct timespec second = { 1, 0 }; /* then who does not get on is looked for */
+    sigset_t ended;
     slots = mmap(NULL, BLOCKS_AT_ONCE * sizeof *slots, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (slots == MAP_FAILED)
         abort();
     carry_out = carry;
     tell = telling;
+    (void)sigemptyset(&ended);
+    (void)sigaddset(&ended, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &ended, &before);
     while (running) {
         running = 0;
         for (struct slot *s = slots; s < slots + BLOCKS_AT_ONCE; s++) {
@@ -115,7 +121,9 @@ void blocks_run(uint32_t plans, uint32_t block, blocks_fn *carry, blocks_tell_fn
             }
             running += s->pid != 0;
         }
-        (void)nanosleep(&moment, NULL);
+        if (running)
+            (void)sigtimedwait(&ended, NULL, &second);
     }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     (void)munmap(slots, BLOCKS_AT_ONCE * sizeof *slots);
 }

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/atomic.h"
 #include "scenario.h"
+#include "tests/unit/process.h"
 
 static struct { long requests, fail_at, live; bool forever; uint32_t failed; } oom;
 static long points;
@@ -60,7 +61,7 @@ static void oom_drop(void *user, void *p)
 /* A server in a process of its own, so that its descriptors are not counted among ours; it ends when our end of the pipe is closed. */
 static void sweep(const char *registry, bool registers, bool forever)
 {
-    int open_before = scenario_descriptors();
+    int open_before = process_descriptors();
     for (long n = 1;; n++) {
         oom.requests = 0;
         oom.failed = 0;
@@ -72,7 +73,7 @@ static void sweep(const char *registry, bool registers, bool forever)
             scenario_mistaken("%ld blocks not given back", oom.live);
             oom.live = 0;
         }
-        int left = scenario_descriptors() - open_before;
+        int left = process_descriptors() - open_before;
         if (left) {
             scenario_mistaken("%d descriptors more than before", left);
             open_before += left;
@@ -100,7 +101,7 @@ static void disarm(void) { memo__store(&oom.fail_at, 0); }
 
 static long reload_sweep(const char *registry, bool forever)
 {
-    int open_before = scenario_descriptors();
+    int open_before = process_descriptors();
     oom.forever = forever;
     if (!scenario_stage_open(registry))
         return 0;
@@ -114,7 +115,7 @@ static long reload_sweep(const char *registry, bool forever)
         scenario_mistaken("blocks not given back");
         oom.live = 0;
     }
-    if (scenario_descriptors() != open_before)
+    if (process_descriptors() != open_before)
         scenario_mistaken("descriptors left open");
     return armed_at - 1;
 }

@@ -20,6 +20,7 @@
 #include "base/atomic.h"
 #include "blocks.h"
 #include "scenario.h"
+#include "tests/unit/process.h"
 
 #define BLOCK 40
 #define PLANS 400000
@@ -111,14 +112,14 @@ static void carry_out(uint32_t number, uint32_t first, uint32_t last)
     if (!tasks[first].fresh)
         (void)walk(&well);
     for (uint32_t i = first; i < last; i++) {
-        int open_before = scenario_descriptors();
+        int open_before = process_descriptors();
         blocks_at(i);
         (void)walk(&tasks[i]);
         (void)__atomic_add_fetch(&book->points, memo__load(&oom.failed), __ATOMIC_RELAXED);
         if (memo__load(&scenario_live))
             scenario_mistaken("%ld blocks of ours not given back", memo__load(&scenario_live));
         memo__store(&scenario_live, 0l);
-        int left = scenario_descriptors() - open_before;
+        int left = process_descriptors() - open_before;
         if (left && !tasks[i].fresh)
             scenario_mistaken("%d descriptors more than before", left);
     }

@@ -2,7 +2,6 @@
 /* scenario.c: see scenario.h. */
 #define _GNU_SOURCE
 #include "scenario.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -99,17 +98,6 @@ bool scenario_server_stop(void)
     int status = -1;
     (void)close(server.ours);
     return waitpid(server.pid, &status, 0) == server.pid && status == 0;
-}
-
-int scenario_descriptors(void)
-{
-    int count = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (d && readdir(d))
-        count++;
-    if (d)
-        (void)closedir(d);
-    return count;
 }
 
 static void *counted_get(void *user, size_t bytes)

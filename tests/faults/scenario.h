@@ -19,7 +19,6 @@ void scenario_mistaken(const char *format, ...) __attribute__((format(printf, 1,
 extern uint16_t scenario_port;
 bool scenario_server_start(void);
 bool scenario_server_stop(void);
-int scenario_descriptors(void);
 /* The machine's memory, its blocks counted. */
 extern const struct memo__alloc scenario_alloc;
 extern long scenario_live;

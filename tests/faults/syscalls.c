@@ -24,6 +24,7 @@
 #include "base/reader.h"
 #include "blocks.h"
 #include "scenario.h"
+#include "tests/unit/process.h"
 #include "shim.h"
 
 enum walk { WALK_STATIC, WALK_FILE, WALK_STAGE, WALKS };
@@ -99,7 +100,7 @@ static void given_back(int open_before)
     if (memo__load(&scenario_live))
         scenario_mistaken("%ld blocks not given back", memo__load(&scenario_live));
     memo__store(&scenario_live, 0l);
-    int left = scenario_descriptors() - open_before;
+    int left = process_descriptors() - open_before;
     if (left)
         scenario_mistaken("%d descriptors more than before", left);
 }
@@ -128,7 +129,7 @@ static void carry_out(uint32_t first, uint32_t last)
         walk(current.walk, &current.plan);
         if (open_before >= 0)
             given_back(open_before);
-        open_before = scenario_descriptors();
+        open_before = process_descriptors();
     }
     if (stage)
         scenario_stage_close();

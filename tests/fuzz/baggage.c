@@ -4,27 +4,7 @@
 #include "telemetry/baggage.h"
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
-
-static uint32_t lines(const char *text, size_t n, struct memo__text values[5])
-{
-    uint32_t count = 0;
-    while (n && count < 5) {
-        const char *end = memchr(text, '\n', n);
-        size_t bytes = end ? (size_t)(end - text) : n;
-        values[count++] = (struct memo__text){ text, bytes };
-        text += bytes + (end != NULL);
-        n -= bytes + (end != NULL);
-    }
-    return count;
-}
+#include "target.h"
 
 static void fits(struct memo__text list, const struct memo__text *values, uint32_t count, char *out, char *again, size_t room, size_t *used)
 {
@@ -61,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (exact && out && again) {
         if (n)
             memcpy(exact, data, n);
-        uint32_t count = n ? lines(exact + 1, n - 1, values) : 0;
+        uint32_t count = n ? lines(exact + 1, n - 1, values, sizeof values / sizeof *values) : 0;
         if (count) {
             fits(values[0], values + 1, count - 1, out, again, room, &used);
             put_and_found(out, &used, room, values[count - 1]);

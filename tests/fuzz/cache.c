@@ -6,14 +6,7 @@
 #include "base/hash.h"
 #include "sources/cache.h"
 #include "sources/record.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 static void sound(const struct memo__view *v)
 {

@@ -4,14 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 static void check_snapshot(const struct memo__config_part *p, int32_t lines)
 {

@@ -3,14 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 static void write_node(struct memo__json_out *o, const struct memo__json *j, const struct memo__json_node *n, const char *key)
 {

@@ -6,17 +6,10 @@
 #include <string.h>
 #include "base/hash.h"
 #include "sources/record.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "target.h"
 
 static struct memo__record one, two;
 static char line[MEMO__RECORD_MOST + 64];
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
 
 static void sound(const struct memo__record *r)
 {

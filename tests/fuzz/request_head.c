@@ -4,14 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "net/http_head.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 static void within(struct memo__text t, const char *bytes, size_t n)
 {
@@ -24,11 +17,11 @@ static void check(const struct memo__http_head *h, const char *bytes, size_t n)
     uint32_t lengths = 0, codings = 0;
     within(h->method, bytes, n);
     within(h->target, bytes, n);
-    require(memo__http_token(h->method) && h->target.n && h->count <= MEMO__HEAD_FIELDS);
+    require(memo__is_token(h->method) && h->target.n && h->count <= MEMO__HEAD_FIELDS);
     for (uint32_t i = 0; i < h->count; i++) {
         within(h->fields[i].name, bytes, n);
         within(h->fields[i].value, bytes, n);
-        require(memo__http_token(h->fields[i].name));
+        require(memo__is_token(h->fields[i].name));
         lengths += memo__text_same_nocase(h->fields[i].name, MEMO__TEXT("content-length"));
         codings += memo__text_same_nocase(h->fields[i].name, MEMO__TEXT("transfer-encoding"));
     }

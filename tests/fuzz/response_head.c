@@ -3,14 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "net/http_head.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 static void within(struct memo__text t, const char *bytes, size_t n)
 {

@@ -5,14 +5,7 @@
 #include <string.h>
 #include "base/instant.h"
 #include "model/rules.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 struct told { uint32_t errors; int32_t line, column; };
 

@@ -5,14 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/settings.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 struct world { const uint8_t *data; size_t n; char value[300]; };
 

@@ -3,18 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sources/source.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "target.h"
 
 static struct memo__loop *loop;
 static struct memo__source *source;
 static uint32_t waiting;
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
 
 static void on_read(void *user, memo_status s, struct memo__view *v, const char *text)
 {

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sources/cache_text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

@@ -4,14 +4,7 @@
 #include <string.h>
 #include "telemetry/context.h"
 #include "telemetry/headers.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
+#include "target.h"
 
 static void one_value(struct memo__text value)
 {

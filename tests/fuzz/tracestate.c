@@ -3,27 +3,7 @@
 #include "telemetry/tracestate.h"
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void require(bool so)
-{
-    if (!so)
-        abort();
-}
-
-static uint32_t lines(const char *text, size_t n, struct memo__text values[4])
-{
-    uint32_t count = 0;
-    while (n && count < 4) {
-        const char *end = memchr(text, '\n', n);
-        size_t bytes = end ? (size_t)(end - text) : n;
-        values[count++] = (struct memo__text){ text, bytes };
-        text += bytes + (end != NULL);
-        n -= bytes + (end != NULL);
-    }
-    return count;
-}
+#include "target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -33,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (exact && out && again) {
         if (n)
             memcpy(exact, data, n);
-        uint32_t count = n ? lines(exact + 1, n - 1, values) : 0;
+        uint32_t count = n ? lines(exact + 1, n - 1, values, sizeof values / sizeof *values) : 0;
         size_t used = memo__tracestate_fit(values, count, out, room);
         require(used <= room);
         for (size_t i = 0; i < used; i++)

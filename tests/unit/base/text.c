@@ -18,6 +18,31 @@ START_TEST(comparing)
 }
 END_TEST
 
+START_TEST(tokens_and_digits)
+{
+    static const char not[] = "\"(),/:;<=>?@[\\]{} \t\x7f\x80\xff", digits[] = "0123456789abcdef";
+    ck_assert(memo__is_token(MEMO__TEXT("!#$%&'*+-.^_`|~09azAZ")));
+    ck_assert(!memo__is_token(MEMO__TEXT("")));
+    for (size_t i = 0; i < sizeof not; i++) /* and NUL */
+        ck_assert(!memo__is_token((struct memo__text){ not + i, 1 }));
+    for (int c = -128; c < 128; c++) {
+        const char *at = c > 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c | 32 : c) : NULL;
+        ck_assert_int_eq(memo__hex_digit((char)c), at ? (int)(at - digits) : -1);
+    }
+}
+END_TEST
+
+START_TEST(sized)
+{
+    struct memo__text t = memo__text_sized("a\0b", 3);
+    ck_assert_uint_eq(t.n, 3);
+    ck_assert(memo__text_is(memo__text_sized("ab", 0), "ab"));
+    ck_assert(memo__text_is(memo__text_sized("ab", 1), "a"));
+    t = memo__text_sized(NULL, 7);
+    ck_assert(t.at && t.n == 0);
+}
+END_TEST
+
 START_TEST(copying)
 {
     char to[5];
@@ -191,6 +216,8 @@ Suite *suite_base_text(void)
     Suite *s = suite_create("base/text");
     TCase *c = tcase_create("text");
     tcase_add_test(c, comparing);
+    tcase_add_test(c, tokens_and_digits);
+    tcase_add_test(c, sized);
     tcase_add_test(c, copying);
     tcase_add_loop_test(c, valid_utf8, 0, (int)(sizeof utf8 / sizeof *utf8));
     tcase_add_loop_test(c, mending, 0, (int)(sizeof torn / sizeof *torn));

@@ -15,33 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/unit/net/child.h"
+#include "tests/unit/process.h"
 #include "tests/unit/sanitizers.h"
-
-/* Threads of ours in this process; `tid`: the last one. */
-static int threads(int *tid)
-{
-    int count = 0;
-    DIR *d = opendir("/proc/self/task");
-    for (struct dirent *e; (e = readdir(d));) {
-        char path[300], name[32] = "";
-        (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
-        FILE *f = fopen(path, "r");
-        if (!f)
-            continue;
-        if (fgets(name, sizeof name, f) && strcmp(name, "memo\n") == 0) { /* others are a sanitizer's own */
-            *tid = atoi(e->d_name);
-            count++;
-        }
-        (void)fclose(f);
-    }
-    (void)closedir(d);
-    return count;
-}
 
 /* pthread_join returns a moment before the kernel strikes the thread off that list. */
 static void until_no_thread(void)
 {
-    for (int tid; threads(&tid);)
+    for (int tid; process_threads(&tid);)
         (void)sched_yield();
 }
 
@@ -79,12 +59,12 @@ START_TEST(one_thread)
     actions(before);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &mine);
     memo_client *built = stage_client(NULL, NULL);
-    ck_assert_int_eq(threads(&tid), 0); /* no thread before start */
+    ck_assert_int_eq(process_threads(&tid), 0); /* no thread before start */
     memo_client *a = stage_started(NULL, NULL), *b = stage_started("registry", stage_registry());
     memo_service *s = stage_service(b, "todo");
-    ck_assert_int_eq(threads(&tid), 1);
+    ck_assert_int_eq(process_threads(&tid), 1);
     memo_client_free(a);
-    ck_assert_int_eq(threads(&tid), 1);
+    ck_assert_int_eq(process_threads(&tid), 1);
     memo_service_release(s);
     memo_client_free(b);
     until_no_thread();
@@ -106,7 +86,7 @@ START_TEST(the_thread_blocks_all_signals)
     memo_log_set(c, on_line, NULL);
     ck_assert_int_eq(memo_rules_apply(c, NULL, 0, NULL, 0, NULL, NULL), MEMO_OK);
     (void)sem_wait(&engine_says.told);
-    int count = threads(&tid);
+    int count = process_threads(&tid);
     memo_client_free(c);
     ck_assert_int_eq(count, 1);
     ck_assert_int_eq(engine_says.tid, tid); /* a sink is called by the engine */

@@ -2,7 +2,6 @@
 /* host.c: the host drives the engine: no thread of ours, one descriptor, one function. */
 #define _GNU_SOURCE
 #include "stage.h"
-#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,25 +13,8 @@
 #include "base/clock.h"
 #include "client/client.h"
 #include "tests/unit/net/child.h"
+#include "tests/unit/process.h"
 #include "tests/unit/net/peer.h"
-
-/* Threads of ours, by their name. */
-static int threads(void)
-{
-    int count = 0;
-    DIR *d = opendir("/proc/self/task");
-    for (struct dirent *e; (e = readdir(d));) {
-        char path[64], name[32] = "";
-        (void)snprintf(path, sizeof path, "/proc/self/task/%d/comm", atoi(e->d_name));
-        FILE *f = fopen(path, "r");
-        if (f && fgets(name, sizeof name, f))
-            count += strcmp(name, "memo\n") == 0;
-        if (f)
-            (void)fclose(f);
-    }
-    (void)closedir(d);
-    return count;
-}
 
 static memo_client *hosted_that_logs(const char *registry, const char *level)
 {
@@ -85,11 +67,11 @@ START_TEST(no_thread_at_all)
     ck_assert_str_eq(names, "todo");
     ck_assert_int_eq(memo_registration_withdraw(r, 5000, NULL), MEMO_OK);
     memo_registration_free(r);
-    ck_assert_int_eq(threads(), 0);
+    ck_assert_int_eq(process_threads(NULL), 0);
     memo_service_release(s);
     ck_assert_int_eq(memo_client_drain(c, 1000), MEMO_OK);
     memo_client_free(c);
-    ck_assert_int_eq(threads(), 0);
+    ck_assert_int_eq(process_threads(NULL), 0);
     stage_dir_remove();
 }
 END_TEST
@@ -120,10 +102,10 @@ START_TEST(a_child_drives_its_own)
     int fd = memo_client_fd(c);
     pid_t pid = fork();
     if (pid == 0) {
-        bool good = memo_client_fd(c) == fd && threads() == 0 && memo_client_wait(c, 5000, NULL) == MEMO_OK;
+        bool good = memo_client_fd(c) == fd && process_threads(NULL) == 0 && memo_client_wait(c, 5000, NULL) == MEMO_OK;
         memo_registration *mine = good ? stage_register(c, "todo", "b", 81) : NULL;
         (void)drive(c, 1500 * MEMO__MS);
-        good = good && memo_registration_holds(mine, memo_registration_get_token(mine)) && threads() == 0;
+        good = good && memo_registration_holds(mine, memo_registration_get_token(mine)) && process_threads(NULL) == 0;
         child_ends(good);
     }
     (void)drive(c, 2 * MEMO__S);
@@ -194,12 +176,12 @@ START_TEST(stepped_from_everywhere)
     ck_assert_uint_eq(on.deepest, 1);
     memo_service_release(s);
     memo_registration_free(r);
-    ck_assert_int_eq(threads(), 0);
+    ck_assert_int_eq(process_threads(NULL), 0);
     char names[64];
     size_t need;
     ck_assert_int_eq(memo_client_start(other, NULL), MEMO_OK);
     ck_assert_int_eq(memo_client_list_services(other, names, sizeof names, &need), MEMO_OK); /* the thread has answered */
-    ck_assert_int_eq(threads(), 1);
+    ck_assert_int_eq(process_threads(NULL), 1);
     (void)drive(c, 50 * MEMO__MS);
     ck_assert_int_eq(memo_client_step(other), MEMO_OK);
     ck_assert_int_eq(memo_client_fd(other), memo_client_fd(c));

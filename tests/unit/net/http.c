@@ -913,6 +913,8 @@ START_TEST(headers_are_checked)
         { { "x-a", "\x7f", 0, 0 }, MEMO_E_ARGUMENT },
         { { "", "1", 0, 0 }, MEMO_E_ARGUMENT },
         { { NULL, "1", 0, 0 }, MEMO_E_ARGUMENT },
+        { { NULL, "1", 3, 0 }, MEMO_E_ARGUMENT },
+        { { "x-a", NULL, 0, 3 }, MEMO_E_ARGUMENT },
         { { "x a", "1", 0, 0 }, MEMO_E_ARGUMENT },
         { { "x:a", "1", 0, 0 }, MEMO_E_ARGUMENT },
         { { "x;", "1", 0, 0 }, MEMO_E_ARGUMENT },

@@ -4,7 +4,6 @@
 #include "net/http_async.h"
 #include <check.h>
 #include <curl/curl.h>
-#include <dirent.h>
 #include <dlfcn.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "net/httpd.h"
 #include "tests/unit/failing.h"
 #include "tests/unit/net/child.h"
+#include "tests/unit/process.h"
 
 Suite *suite_net_http_async(void);
 
@@ -275,28 +275,18 @@ START_TEST(swept)
 }
 END_TEST
 
-static int descriptors(void)
-{
-    int n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (readdir(d))
-        n++;
-    (void)closedir(d);
-    return n;
-}
-
 /* Silence closes connections, too, and the next exchange makes its own. */
 START_TEST(silence_closes_connections)
 {
     const struct memo__http_options o = { .idle_ns = 10 * MEMO__S };
     start(&o);
-    int before = descriptors();
+    int before = process_descriptors();
     for (int i = 0; i < 5; i++)
         begin(&ones[i], "/todos");
     turn_until(5);
-    ck_assert_int_eq(descriptors(), before + 10); /* both ends are here */
+    ck_assert_int_eq(process_descriptors(), before + 10); /* both ends are here */
     memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 9 * MEMO__S));
-    ck_assert_int_eq(descriptors(), before + 10);
+    ck_assert_int_eq(process_descriptors(), before + 10);
     begin(&ones[5], "/hang");
     while (held_count < 1)
         ck_assert_int_eq(memo__loop_step(loop, 5 * MEMO__S), MEMO_OK);
@@ -305,9 +295,9 @@ START_TEST(silence_closes_connections)
     turn_until(6);
     ck_hello(&ones[5]);
     memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 11 * MEMO__S));
-    for (int i = 0; i < 100 && descriptors() > before; i++) /* the server sees it */
+    for (int i = 0; i < 100 && process_descriptors() > before; i++) /* the server sees it */
         ck_assert_int_eq(memo__loop_step(loop, 50 * MEMO__MS), MEMO_OK);
-    ck_assert_int_le(descriptors(), before);
+    ck_assert_int_le(process_descriptors(), before);
     memo__http_async_sweep(async, memo__after(memo__loop_now(loop), 22 * MEMO__S));
     begin(&ones[6], "/todos");
     turn_until(7);
@@ -414,7 +404,7 @@ END_TEST
 /* What runs is abandoned; nothing stays open. */
 START_TEST(freed_while_running)
 {
-    int before = descriptors();
+    int before = process_descriptors();
     start(NULL);
     for (int i = 0; i < 50; i++)
         begin(&ones[i], "/hang");
@@ -423,7 +413,7 @@ START_TEST(freed_while_running)
     finish();
     for (int i = 0; i < 50; i++)
         ck_assert_int_eq(ones[i].ended, 0);
-    ck_assert_int_eq(descriptors(), before);
+    ck_assert_int_eq(process_descriptors(), before);
 }
 END_TEST
 
