@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/atomic.h"
@@ -342,8 +343,9 @@ END_TEST
 
 static void fill(void)
 {
-    static const char bytes[4096];
+    static char bytes[4096];
     int flags = fcntl(2, F_GETFL);
+    memset(bytes, 'x', sizeof bytes); /* text, so that what comes behind it can be found */
     ck_assert_int_eq(fcntl(2, F_SETFL, flags | O_NONBLOCK), 0);
     while (write(2, bytes, sizeof bytes) > 0)
         ;
@@ -388,9 +390,11 @@ START_TEST(stderr_that_nobody_reads)
     one_call(s);
     while (memo__load(&client->shared.lines_count) < 256) /* the engine may have the oldest in its hand, to see whether there is room */
         (void)sched_yield();
-    (void)heard(NULL); /* it is read again */
+    char *early = strdup(heard(NULL)); /* it is read again; the engine may look for room at any moment, and say something already */
     say(MEMO_LOG_INFO, "one more"); /* which makes the engine look; it is missing, too, unless the engine has looked already */
-    ck_assert_ptr_nonnull(strstr(heard("missing here"), "libmemo info: rules revision 2 in force\n"));
+    const char *rest = strstr(early, "missing here") ? "" : heard("missing here");
+    ck_assert(strstr(early, "libmemo info: rules revision 2 in force\n") || strstr(rest, "libmemo info: rules revision 2 in force\n"));
+    free(early);
     say(MEMO_LOG_INFO, "there is room");
     ck_assert_ptr_nonnull(strstr(heard("there is room\n"), "there is room\n"));
     memo_service_release(s);
